@@ -62,6 +62,7 @@ interface ApiDeps {
 export function createApi(deps: ApiDeps) {
   const { config, sql, valkey, keys, log } = deps;
   const mode = config.AUTH_MODE;
+  const isRequired = mode === "required";
   const minutes = config.TOKEN_TTL_MINUTES;
   const metrics = createMetrics();
   const database = watchDatabase({ sql, series: SERVICE_SERIES, log });
@@ -96,8 +97,8 @@ export function createApi(deps: ApiDeps) {
       mode,
       inlineTracer,
       largeTraces,
-      signIn: mode === "required"
-        ? createSignInByPassword({ sql, passwords: createPasswords(), log })
+      signIn: isRequired
+        ? createSignInByPassword(sql, createPasswords(), log)
         : createSignInByEmail(sql),
       revocations,
       metrics,
@@ -105,11 +106,11 @@ export function createApi(deps: ApiDeps) {
     }),
     guard: createGuard({
       mode,
-      verify: createTokenVerifier({
+      verify: createTokenVerifier(
         keys,
         minutes,
-        audiences: mode === "required" ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
-      }),
+        isRequired ? [AUDIENCE] : [AUDIENCE, LEGACY_AUDIENCE],
+      ),
       revocations,
       metricsToken: config.METRICS_TOKEN,
     }),
@@ -122,11 +123,7 @@ export function createApi(deps: ApiDeps) {
       login: {
         consumeThrottle: throttle.consume,
         write,
-        issueToken: createTokenIssuer({
-          keys,
-          minutes,
-          audience: mode === "required" ? AUDIENCE : LEGACY_AUDIENCE,
-        }),
+        issueToken: createTokenIssuer(keys, minutes, isRequired ? AUDIENCE : LEGACY_AUDIENCE),
         rehashes: true,
         noteLongPassword: createLongPasswordNotes(sql, log),
         onOutcome: (outcome, userId) => {

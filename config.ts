@@ -1,8 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { parseValkeyAddress } from "./cache/address.ts";
-import { parseAddress } from "./db/address.ts";
-import { AddressError } from "./db/address_text.ts";
+import { AddressError, parseAddress } from "./db/address.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

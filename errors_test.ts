@@ -76,7 +76,7 @@ const REFUSED: [number, string] = [422, "A value is not one that can be stored"]
 const FAULT: [number, string] = [500, "Something went wrong on our side"];
 
 // https://www.postgresql.org/docs/17/errcodes-appendix.html
-const SQLSTATES: [code: string, what: string, answer: [number, string]][] = [
+const SQLSTATES: [code: string, what: string, response: [number, string]][] = [
   ["08006", "connection failure", AWAY],
   ["25006", "read-only transaction, a standby", AWAY],
   ["40001", "serialization failure", AWAY],

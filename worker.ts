@@ -73,12 +73,7 @@ async function run(config: WorkerConfig): Promise<void> {
       invalidation: valkey && createTraceInvalidation(valkey),
       log,
     }, signal),
-    boundStoredResults({
-      sql: queueSql,
-      maxTraceBytes: config.TRACE_STORAGE_MAX_MB * 1_000_000,
-      log,
-      signal,
-    }),
+    boundStoredResults(queueSql, config.TRACE_STORAGE_MAX_MB * 1_000_000, { signal, log }),
     followSchedule(SCHEDULE, {
       sql: queueSql,
       log,

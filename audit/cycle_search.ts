@@ -91,17 +91,15 @@ async function readLinks(sql: Snapshot["sql"], count: number) {
 
 /** The subject is a digest of the cycle's lots, independent of where it begins. */
 function foundCycles(sql: Snapshot["sql"], cycles: readonly (readonly number[])[]): Statement {
-  const lines = cycles.flatMap((cycle, number) =>
-    cycle.map((node, position) => `${number} ${position} ${node}`)
-  );
+  const nodes = cycles.flat();
+  const numbers = cycles.flatMap((cycle, number) => cycle.map(() => number));
+  const positions = cycles.flatMap((cycle) => [...cycle.keys()]);
   return sql`
     select md5(string_agg(id::text, ' ' order by id))::uuid as subject,
       (array_agg(id order by position))[:${MAX_LOTS_NAMED}::int] as lot_ids,
       jsonb_build_object('length', count(*)) as numbers
-    from (
-      select split_part(line, ' ', 1)::int as cycle, split_part(line, ' ', 2)::int as position,
-        split_part(line, ' ', 3)::int as node
-      from string_to_table(${lines.join("\n")}, ${"\n"}) as line
-    ) listed join pg_temp.audit_nodes using (node)
+    from unnest(
+      ${`{${numbers}}`}::text::int[], ${`{${positions}}`}::text::int[], ${`{${nodes}}`}::text::int[]
+    ) listed (cycle, position, node) join pg_temp.audit_nodes using (node)
     group by cycle`;
 }

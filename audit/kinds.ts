@@ -16,7 +16,7 @@ export interface KindOfFinding {
   /**
    * A query with a row for each finding: `subject` (uuid, unique; identifies the finding in other
    * audits), `lot_ids` (uuid[], the lots concerned) and `numbers` (jsonb; kilograms and °C are text,
-   * moments as answers show them). Absent: see cycle_search.ts.
+   * moments as responses show them). Absent: see cycle_search.ts.
    */
   readonly found?: (sql: Sql, limits: AuditLimits) => Statement;
 }

@@ -1,21 +1,11 @@
-import type { Audit } from "../db/audits.ts";
+import type { AuditResult } from "../db/audits.ts";
 import { oneRow } from "../db/one_row.ts";
 import type { Session } from "../db/session.ts";
 import type { OnSteps } from "../lineage/cycles.ts";
-import { inSnapshot, type Snapshot, type SnapshotOptions } from "../lineage/snapshot.ts";
+import { inSnapshot, type SnapshotOptions } from "../lineage/snapshot.ts";
 import { searchCycles } from "./cycle_search.ts";
 import { type Before, type KindCount, saveFindings } from "./findings.ts";
 import { type AuditLimits, KIND_NAMES, type KindOfFinding, KINDS } from "./kinds.ts";
-
-export type AuditSummary = NonNullable<Audit["summary"]>;
-
-export interface AuditResult {
-  readonly summary: AuditSummary;
-  /** The moment that it shows, as ISO text. */
-  readonly asOf: string;
-  /** The id of the audit that it was compared with. */
-  readonly comparedWith: string | null;
-}
 
 export interface AuditOptions {
   /** The id under which findings are stored; they count once an audit has it. */
@@ -42,39 +32,32 @@ const SETTINGS: SnapshotOptions["settings"] = { work_mem: "32MB" };
 export function runAudit(session: Session, options: AuditOptions): Promise<AuditResult> {
   const { attemptId, limits, signal, progress, onCycleSteps } = options;
   return inSnapshot(session, { signal, settings: SETTINGS }, async (snapshot) => {
-    const { lots, links } = await countAll(snapshot);
-    const before = await findLastAudit(snapshot);
+    const { sql } = snapshot;
+    const { lots, links } = oneRow(
+      await sql<{ lots: number; links: number }[]>`
+        select (select count(*) from lots)::int as lots,
+          (select count(*) from lot_genealogy)::int as links`,
+    );
+    const [before] = await sql<(Before & { readonly id: string })[]>`
+      select id, run, summary -> 'findings' as counts
+      from lotline.audits where run is not null
+      order by finished_at desc, id limit 1`;
     const findings: KindCount[] = [];
     for (const kind of KIND_NAMES) {
       progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
       const { found: check }: KindOfFinding = KINDS[kind];
       const found = check === undefined
         ? await searchCycles(snapshot, { onSteps: onCycleSteps })
-        : { kind, found: check(snapshot.sql, limits), complete: true };
+        : { kind, found: check(sql, limits), complete: true };
       findings.push(await saveFindings(snapshot, attemptId, found, before));
     }
     progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
     const { tolerancePercent, temperatures } = limits;
     return {
+      attemptId,
       summary: { lots, links, tolerance_percent: tolerancePercent, temperatures, findings },
       asOf: snapshot.asOf,
       comparedWith: before?.id ?? null,
     };
   });
-}
-
-async function countAll({ sql }: Snapshot) {
-  return oneRow(
-    await sql<{ lots: number; links: number }[]>`
-    select (select count(*) from lots)::int as lots,
-      (select count(*) from lot_genealogy)::int as links`,
-  );
-}
-
-async function findLastAudit({ sql }: Snapshot) {
-  const [last] = await sql<(Before & { readonly id: string })[]>`
-    select id, run, summary -> 'findings' as counts
-    from lotline.audits where run is not null
-    order by finished_at desc, id limit 1`;
-  return last;
 }

@@ -36,23 +36,16 @@ export function isOperationId(text: string): text is OperationId {
   return Object.hasOwn(ACCESS, text);
 }
 
-export function accessTo(operation: OperationId): Access {
-  return ACCESS[operation];
-}
-
 /** Roles that may write under another person's id. */
 export const MAY_WRITE_FOR_OTHERS: readonly Role[] = ["ADMIN", "MANAGER"];
-
-/** The name of a security scheme with the roles that it requires. */
-type SecurityRequirement = Record<string, string[]>;
 
 /**
  * The access to an operation in the form of the contract: one of the requirements suffices. `{}`
  * stands for `AUTH_MODE=legacy`, where every operation is open. Roles in a bearer requirement:
  * OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0#security-requirement-object
  */
-export function securityOf(operation: OperationId): SecurityRequirement[] {
-  const access = accessTo(operation);
+export function securityOf(operation: OperationId): Record<string, string[]>[] {
+  const access: Access = ACCESS[operation];
   if (access === "open") return [];
   const roles = access === "any token" ? [[]] : access.map((role) => [role]);
   const scraper = operation === "getMetrics" ? [{ metricsToken: [] }] : [];

@@ -76,17 +76,15 @@ function looksOf(email: string): readonly string[] {
 
 /** @returns the look-alikes of one of these emails, in their order */
 function findLookAlikes(emails: readonly string[]): (email: string) => readonly string[] {
-  const distinct = [...new Set(emails)];
-  const byLook = new Map<string, string[]>();
-  for (const email of distinct) {
-    for (const look of looksOf(email)) {
-      const alike = byLook.get(look);
-      if (alike === undefined) byLook.set(look, [email]);
-      else alike.push(email);
-    }
-  }
+  const all = [...new Set(emails)].flatMap((email) =>
+    looksOf(email).map((look) => ({ look, email }))
+  );
+  const byLook = Map.groupBy(all, ({ look }) => look);
   return (email) => {
-    const alike = new Set(looksOf(email).flatMap((look) => byLook.get(look) ?? []));
+    const alike = new Set(
+      looksOf(email).flatMap((look) => byLook.get(look) ?? [])
+        .map((one) => one.email),
+    );
     alike.delete(email);
     return [...alike];
   };

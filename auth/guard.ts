@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { ApiError } from "../errors.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
-import { accessTo, type OperationId, type Role } from "./access.ts";
+import { ACCESS, type Access, type OperationId, type Role } from "./access.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Claims } from "./claims.ts";
 import type { TokenVerifier } from "./tokens.ts";
@@ -55,15 +55,14 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
     const claims = await verify(token);
     if (typeof claims === "string") return { tokenFault: claims };
     let state = revocations.stateOf(claims);
-    if (state === "unknown" && mode === "required") {
-      state = await revocations.check(claims);
-      if (state === "unknown") {
-        const error = "Tokens can't be checked right now, try again shortly";
-        throw new ApiError("revocations_unknown", error);
-      }
-    } else if (state === "unknown") {
+    if (state === "unknown") {
       // `legacy` admits everyone, and must not wait for an unavailable database.
-      state = await revocations.checkQuickly(claims);
+      const { check, checkQuickly } = revocations;
+      state = await (mode === "required" ? check : checkQuickly)(claims);
+    }
+    if (state === "unknown" && mode === "required") {
+      const error = "Tokens can't be checked right now, try again shortly";
+      throw new ApiError("revocations_unknown", error);
     }
     if (state === "good" || state === "unknown") return { caller: claims };
     return { revoked: claims, tokenFault: state };
@@ -90,7 +89,7 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
   };
 
   return (operation, headers) => {
-    if (accessTo(operation) === "open") return {};
+    if (ACCESS[operation] === "open") return {};
     const token = bearerToken(headers.get("authorization"));
     if (token !== undefined) return admit(operation, token, headers);
     if (mode === "legacy") return { wouldRefuse: "no_token" };
@@ -101,7 +100,7 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
 }
 
 function missingRole(operation: OperationId, role: Role | null): "role" | undefined {
-  const access = accessTo(operation);
+  const access: Access = ACCESS[operation];
   if (typeof access === "string") return undefined;
   return role !== null && access.includes(role) ? undefined : "role";
 }

@@ -138,7 +138,6 @@ async function statOf(path: string): Promise<Deno.FileInfo> {
   throw new KeyFileError(`JWT_KEYS_FILE ${path} is ${kind}: name a file`);
 }
 
-/** Creates a file; removes it when the write fails. */
 async function writeNewFile(path: string, keys: KeysInFile): Promise<void> {
   using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   try {
@@ -152,7 +151,6 @@ async function writeNewFile(path: string, keys: KeysInFile): Promise<void> {
   }
 }
 
-/** A `deno task keys` command that can be pasted into a shell. */
 function command(path: string, words: string): string {
   return `JWT_KEYS_FILE=${shellWord(path)} deno task keys ${words}`;
 }
@@ -178,7 +176,6 @@ function namesAFolder(path: string): KeyFileError {
   );
 }
 
-/** Throws the explanation of a system error of reading the file. */
 async function throwReadFailure(path: string, cause: unknown): Promise<never> {
   throw new KeyFileError(`JWT_KEYS_FILE ${path} ${await readProblem(path, cause)}`, { cause });
 }

@@ -27,12 +27,7 @@ export interface SigningKeys {
  */
 const KEEP_MS = (MAX_TOKEN_TTL_MINUTES + 60) * 60_000;
 
-/**
- * Creates a key file with one new Ed25519 key.
- *
- * @throws {Deno.errors.AlreadyExists} a file exists: keys in use are never lost
- * @throws {KeyFileError} the file can't be created
- */
+/** Creates a key file with one new Ed25519 key, and throws as {@link makeKeyFile} does. */
 export async function createKeyFile(path: string): Promise<void> {
   await makeKeyFile(path, [await newKey()]);
 }

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Sql } from "../db/sql.ts";
-import { recordLongPassword } from "../db/long_passwords.ts";
+import { recordLongPassword } from "../db/accounts.ts";
 import { describeError, type Log } from "../log.ts";
 
 /** Further accounts are skipped until their next login. */

@@ -3,15 +3,13 @@ import { bcrypt, bcryptVerify } from "hash-wasm";
 /** The current cost: 2^12 rounds. A cheaper hash is replaced when its owner logs in. */
 export const COST = 12;
 
-export type Task =
-  | {
-    readonly kind: "check";
-    readonly password: string;
-    readonly hash: string;
-    /** What the work must cost, whatever the hash is. */
-    readonly cost: number;
-  }
-  | { readonly kind: "hash"; readonly password: string; readonly cost: number };
+export interface Task {
+  readonly password: string;
+  /** The hash to check the password by; absent: the password is to be hashed. */
+  readonly hash?: string;
+  /** What the work must cost, whatever the hash is. */
+  readonly cost: number;
+}
 
 /** Whether the password is right, or the hash. */
 export type Result = boolean | string;
@@ -35,10 +33,8 @@ export function hashPassword(password: string, cost = COST): Promise<string> {
   return bcrypt({ password, salt, costFactor: cost, outputType: "encoded" });
 }
 
-export async function runTask(task: Task): Promise<Result> {
-  const { password, cost } = task;
-  if (task.kind === "hash") return await hashPassword(password, cost);
-  const { hash } = task;
+export async function runTask({ password, hash, cost }: Task): Promise<Result> {
+  if (hash === undefined) return await hashPassword(password, cost);
   const costOfHash = costOf(hash);
   if (costOfHash === undefined) {
     await hashPassword(password, cost);

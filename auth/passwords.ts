@@ -47,7 +47,7 @@ export function createPasswords(threads = navigator.hardwareConcurrency, cost = 
         async check(hash: string | null | undefined): Promise<string | undefined> {
           // Waits for all checks, even after a match: the slots are released afterwards.
           const checks = await Promise.allSettled(
-            forms.map((form) => run({ kind: "check", password: form, hash: hash ?? "", cost })),
+            forms.map((form) => run({ password: form, hash: hash ?? "", cost })),
           );
           const failed = checks.find((check) => check.status === "rejected");
           if (failed !== undefined) throw failed.reason;
@@ -57,7 +57,7 @@ export function createPasswords(threads = navigator.hardwareConcurrency, cost = 
           });
         },
         /** Hashes a form with {@link COST}. */
-        hash: async (form: string) => String(await run({ kind: "hash", password: form, cost })),
+        hash: async (form: string) => String(await run({ password: form, cost })),
         [Symbol.dispose]: () => void (free += slots),
       };
     },

@@ -134,7 +134,7 @@ Deno.test("each thread has 17 slots; one more request gets 429, until a slot is 
   throws(() => one.acquireSlot(PASSWORD), ApiError);
 });
 
-Deno.test("the thread that answers requests keeps running while passwords are hashed", async () => {
+Deno.test("the thread that serves requests keeps running while passwords are hashed", async () => {
   let turns = 0;
   let isOver = false;
   const counting = (async () => {

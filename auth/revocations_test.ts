@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { connectValkey } from "../cache/valkey.ts";
-import { disableAccount } from "../db/accounts.ts";
+import { setDisabled } from "../db/accounts.ts";
 import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { freePort } from "../dev/free_port.ts";
@@ -209,7 +209,7 @@ Deno.test("an announcement of another process is applied before PostgreSQL is re
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   try {
-    await eventually("Valkey answers", () => valkey.isUsable());
+    await eventually("Valkey responds", () => valkey.isUsable());
     using revocations = followRevocations({ sql, valkey, log: quiet });
     const [token, disabled, changed, good] = [
       await claimsIn(sql),
@@ -244,7 +244,7 @@ Deno.test("other processes learn immediately of a token that one process ends", 
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
   try {
-    await eventually("Valkey answers", () => valkey.isUsable());
+    await eventually("Valkey responds", () => valkey.isUsable());
     using one = followRevocations({ sql: database.sql, valkey, log: quiet });
     using other = followRevocations({ sql: elsewhere.sql, valkey, log: quiet });
     const sub = await accountIn(elsewhere.sql);
@@ -267,7 +267,7 @@ Deno.test("without Valkey a change is seen by polling PostgreSQL", async () => {
   using revocations = followRevocations({ sql: database.sql, log: quiet });
   const token = await claimsIn(database.sql);
   strictEqual(await revocations.check(token), "good");
-  await disableAccount(database.sql, token.sub);
+  await setDisabled(database.sql, token.sub, true);
   await eventually(
     "it is read",
     () => Promise.resolve(revocations.stateOf(token) === "disabled"),

@@ -1,5 +1,5 @@
 import type { Sql } from "../db/sql.ts";
-import { findBatched } from "../db/find_batched.ts";
+import { findBatched } from "../db/batched_query.ts";
 import { findUsersByEmail } from "../db/users.ts";
 import { ApiError } from "../errors.ts";
 import type { SignIn } from "./sign_in.ts";

@@ -1,4 +1,4 @@
-import { findLogin, type Login, recordLogin, replacePasswordHash } from "../db/logins.ts";
+import { findLogin, type Login, recordLogin, replacePasswordHash } from "../db/users.ts";
 import type { Sql } from "../db/sql.ts";
 import { ApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
@@ -6,17 +6,11 @@ import { type HashSlot, isOutdated, type Passwords } from "./passwords.ts";
 import type { LoginEffects, SignedIn, SignIn } from "./sign_in.ts";
 import { isTooLong } from "./typed_password.ts";
 
-interface Deps {
-  readonly sql: Sql;
-  readonly passwords: Passwords;
-  readonly log: Log;
-}
-
 /**
  * `AUTH_MODE=required`: an account signs in with its password, and the time is stored. Anything
  * else is refused with one sentence and after the same work, whether the account exists or not.
  */
-export function createSignInByPassword({ sql, passwords, log }: Deps): SignIn {
+export function createSignInByPassword(sql: Sql, passwords: Passwords, log: Log): SignIn {
   const check = async (
     slot: HashSlot,
     email: string,

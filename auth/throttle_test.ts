@@ -14,7 +14,7 @@ Deno.test.afterAll(async () => await server[Symbol.asyncDispose]());
 
 async function connected(): Promise<Valkey> {
   const valkey = connectValkey(server.server.url, quiet);
-  await eventually("Valkey answers", () => valkey.isUsable());
+  await eventually("Valkey responds", () => valkey.isUsable());
   return valkey;
 }
 
@@ -173,7 +173,7 @@ Deno.test("the window slides: each try counts for 15 minutes, not until a common
   let now = 0;
   const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, now: () => now });
   const email = newEmail();
-  const tries: [minute: number, answer: string][] = [
+  const tries: [minute: number, response: string][] = [
     [0, "allowed"],
     [10, "allowed"],
     [14, "allowed"],
@@ -249,7 +249,7 @@ Deno.test("two processes share their counts in Valkey", async () => {
 Deno.test("when Valkey becomes unavailable a process continues with the tries that it has seen itself", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
-  await eventually("Valkey answers", () => valkey.isUsable());
+  await eventually("Valkey responds", () => valkey.isUsable());
   const throttle = createLoginThrottle({ perAccount: 3, perAddress: 100, valkey });
   const email = newEmail();
   for (let i = 0; i < 2; i++) strictEqual(await fail(throttle, email), "allowed");
@@ -263,7 +263,7 @@ Deno.test("when Valkey becomes unavailable a process continues with the tries th
 Deno.test("a Valkey that loses its counts restores no tries: emptied before each try, or with other keys", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
-  await eventually("Valkey answers", () => valkey.isUsable());
+  await eventually("Valkey responds", () => valkey.isUsable());
   const losses: [what: string, lose: () => Promise<unknown>][] = [
     ["FLUSHALL", () => valkey.tryCommand((client) => client.flushAll())],
     ["eviction", () =>
@@ -296,7 +296,7 @@ Deno.test("a Valkey that loses its counts restores no tries: emptied before each
 Deno.test("a try that only this process refuses isn't counted in Valkey", async () => {
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, quiet);
-  await eventually("Valkey answers", () => valkey.isUsable());
+  await eventually("Valkey responds", () => valkey.isUsable());
   const throttle = createLoginThrottle({ perAccount: 1, perAddress: 100, valkey });
   const other = createLoginThrottle({ perAccount: 1, perAddress: 100, valkey });
   const email = newEmail();

@@ -29,21 +29,13 @@ interface Entry {
   sequence: number;
 }
 
-interface StoredAccount extends Entry {
-  state: AccountState | undefined;
-}
-
-interface StoredToken extends Entry {
-  isRevoked: boolean;
-}
-
 /**
  * The tokens that this process received lately and their accounts, with their state in PostgreSQL.
  * Only these are read again, so the number of accounts does not affect the size of a read.
  */
 export class TokenStates {
-  readonly #accounts: LRUCache<string, StoredAccount>;
-  readonly #tokens: LRUCache<string, StoredToken>;
+  readonly #accounts: LRUCache<string, Entry & { state: AccountState | undefined }>;
+  readonly #tokens: LRUCache<string, Entry & { isRevoked: boolean }>;
   #sequence = 0;
 
   /** @param now a monotonic clock, in ms */
@@ -81,8 +73,9 @@ export class TokenStates {
     const nothing = { readAt: -Infinity, sequence: 0 };
     const accounts = tokens.map(({ sub, jti }) => {
       const userId = keyOf(sub);
-      addIfNew(this.#tokens, keyOf(jti), { ...nothing, isRevoked: false });
-      addIfNew(this.#accounts, userId, { ...nothing, state: undefined });
+      const tokenId = keyOf(jti);
+      if (!this.#tokens.has(tokenId)) this.#tokens.set(tokenId, { ...nothing, isRevoked: false });
+      if (!this.#accounts.has(userId)) this.#accounts.set(userId, { ...nothing, state: undefined });
       // An empty version makes the query return the account, even if its entry is dropped
       // meanwhile.
       return { userId, version: "" };
@@ -155,12 +148,4 @@ export class TokenStates {
 /** PostgreSQL compares UUIDs without regard to case. */
 function keyOf(id: string): string {
   return id.toLowerCase();
-}
-
-function addIfNew<Value extends object>(
-  cache: LRUCache<string, Value>,
-  key: string,
-  value: Value,
-): void {
-  if (!cache.has(key)) cache.set(key, value);
 }

@@ -20,7 +20,7 @@ const newKeyFile = await keyFiles();
 const newKeys = async () => await loadSigningKeys(await newKeyFile());
 
 const issuer = (keys: SigningKeys, minutes = 30, audience = AUDIENCE) =>
-  createTokenIssuer({ keys: keysInMemory(keys), minutes, audience });
+  createTokenIssuer(keysInMemory(keys), minutes, audience);
 
 const SUBJECT = { id: "00000000-0000-0000-0000-000000000002", role: "OPERATOR" };
 /** Further columns of a database row: none of them may get into a token. */
@@ -84,7 +84,7 @@ Deno.test("a token isn't issued earlier than its account's tokens may start", as
 });
 
 const verifier = (keys: WatchedKeys, audiences = [AUDIENCE]) =>
-  createTokenVerifier({ keys, minutes: 30, audiences });
+  createTokenVerifier(keys, 30, audiences);
 
 /** The claims of a token that must be valid. */
 function good(found: Claims | Why): Claims {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { read } from "read";
 import { z } from "zod";
 import {
   type CommandForm,
@@ -26,9 +27,12 @@ import { delay } from "../timing.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { UserSettings } from "./config.ts";
-import { promptPassword } from "./password_prompt.ts";
 import { hashPassword } from "./password_work.ts";
 import { publishRevocation } from "./revocation_stream.ts";
+import { MAX_PASSWORD_BYTES } from "./typed_password.ts";
+
+/** NIST SP 800-63B. */
+const MIN_CHARACTERS = 8;
 
 interface Deps {
   readonly sql: Sql;
@@ -127,7 +131,7 @@ const COMMANDS: Record<string, Command> = {
     words: [1, 1],
     async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email } = await theAccountOrId(sql, named);
-      await publish(id, true, await accounts.disableAccount(sql, id));
+      await publish(id, true, await accounts.setDisabled(sql, id, true));
       console.log(
         email === undefined
           ? `There is no account ${id} now; the tokens of that id end, and it can't log in if it comes back`
@@ -141,7 +145,7 @@ const COMMANDS: Record<string, Command> = {
     words: [1, 1],
     async run({ sql, publish }, { words: [named = ""] }) {
       const { id, email } = await theAccount(sql, named);
-      await publish(id, false, await accounts.enableAccount(sql, id));
+      await publish(id, false, await accounts.setDisabled(sql, id, false));
       console.log(`${email} can log in again`);
     },
   },
@@ -211,4 +215,53 @@ async function untilReady(valkey: Valkey | undefined): Promise<void> {
   for (let tries = 0; valkey && tries < 20 && !await valkey.isUsable(); tries++) {
     await delay(50);
   }
+}
+
+/**
+ * Reads a new password: typed twice and hidden at a terminal, otherwise the first line of standard
+ * input. It is composed (NFC), whatever the keyboard sends; a login tries that form too.
+ *
+ * @param whose the account that the prompt names
+ * @throws {RefusedError} too short, too long, or not the same twice
+ */
+async function promptPassword(whose: string): Promise<string> {
+  const isTerminal = Deno.stdin.isTerminal();
+  const password = (isTerminal ? await typed(`New password of ${whose}:`) : await firstLine())
+    .normalize("NFC");
+  const problem = problemOf(password);
+  if (problem !== undefined) throw new RefusedError(problem);
+  if (isTerminal && (await typed("Once more:")).normalize("NFC") !== password) {
+    throw new RefusedError("The two are not the same; nothing was changed");
+  }
+  return password;
+}
+
+function problemOf(password: string): string | undefined {
+  // Code points, which is what people count.
+  if ([...password].length < MIN_CHARACTERS) {
+    return `A password has at least ${MIN_CHARACTERS} characters`;
+  }
+  if (new TextEncoder().encode(password).length > MAX_PASSWORD_BYTES) {
+    return `A password has at most ${MAX_PASSWORD_BYTES} bytes`;
+  }
+  // JSON and terminals each treat these characters in their own way, and a login with them is
+  // refused.
+  if (/\p{Cc}|\p{Cs}|\ufffd/u.test(password)) return "A password has no control characters";
+  return undefined;
+}
+
+async function typed(prompt: string): Promise<string> {
+  try {
+    return await read({ prompt, silent: true });
+  } catch (cause) {
+    throw new RefusedError("Stopped; nothing was changed", { cause });
+  } finally {
+    // The prompt hides the typed line break too.
+    console.log();
+  }
+}
+
+async function firstLine(): Promise<string> {
+  const text = await new Response(Deno.stdin.readable).text();
+  return text.split(/\r?\n/, 1)[0] ?? "";
 }

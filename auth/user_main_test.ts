@@ -15,7 +15,7 @@ const { sql } = database;
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 const isPasswordOf = async (password: string, row: Row | undefined) =>
-  await runTask({ kind: "check", password, hash: row?.hash ?? "", cost: 4 });
+  await runTask({ password, hash: row?.hash ?? "", cost: 4 });
 
 /** Runs `deno task user` with these arguments and this standard input. */
 const user = (words: string[], input = "", environment: Record<string, string> = {}) =>
@@ -162,7 +162,7 @@ Deno.test("the running processes learn of every change that ends tokens", async 
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, () => {});
   try {
-    await eventually("Valkey answers", () => valkey.isUsable());
+    await eventually("Valkey responds", () => valkey.isUsable());
     const news = createRevocationReader(valkey);
     await news();
     const { id } = await newAccount();

@@ -1,11 +1,7 @@
 import { describeError, type Log } from "../log.ts";
 import { loadSigningKeys, type SigningKeys } from "./keys.ts";
 
-export interface WatchedKeys extends Disposable {
-  current(): SigningKeys;
-  /** Reads the file now; {@link WatchedKeys.current} is up to date when this resolves. */
-  refresh(): Promise<void>;
-}
+export type WatchedKeys = Awaited<ReturnType<typeof watchSigningKeys>>;
 
 /** The interval between checks of the file, in ms. */
 const CHECK_EVERY_MS = 1_000;
@@ -17,7 +13,7 @@ const CHECK_EVERY_MS = 1_000;
  *
  * @throws {KeyFileError} the file is unusable now
  */
-export async function watchSigningKeys(path: string, log: Log): Promise<WatchedKeys> {
+export async function watchSigningKeys(path: string, log: Log) {
   let seen = await versionOf(path);
   let keys = await loadSigningKeys(path);
 
@@ -48,7 +44,12 @@ export async function watchSigningKeys(path: string, log: Log): Promise<WatchedK
 
   const timer = setInterval(refresh, CHECK_EVERY_MS);
   Deno.unrefTimer(timer);
-  return { current: () => keys, refresh, [Symbol.dispose]: () => clearInterval(timer) };
+  return {
+    current: (): SigningKeys => keys,
+    /** Reads the file now; `current` is up to date when this resolves. */
+    refresh,
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
 }
 
 /** Changes whenever the file may have changed. */

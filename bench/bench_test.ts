@@ -62,7 +62,7 @@ Deno.test({
     const measuring = measureShortly(contendersNamed("lotline"), [workload]);
     await rejects(measuring, (error) => {
       ok(error instanceof WrongResponsesError);
-      match(error.message, /of \d+ answers [1-9]\d* had a status of 400 or more/);
+      match(error.message, /of \d+ responses [1-9]\d* had a status of 400 or more/);
       return true;
     });
   },
@@ -74,7 +74,7 @@ Deno.test({
   async fn() {
     const workload: Workload = { ...workloadNamed("health"), stores: "lots" };
     const measuring = measureShortly(contendersNamed("bare"), [workload]);
-    await rejects(measuring, /[1-9]\d* answers had stored nothing/);
+    await rejects(measuring, /[1-9]\d* responses had stored nothing/);
   },
 });
 
@@ -84,7 +84,7 @@ Deno.test({
   async fn() {
     const bare = contendersNamed("bare").map((contender) => ({ ...contender, only: ["lot"] }));
     const measuring = measureShortly(bare, [workloadNamed("lot")]);
-    await rejects(measuring, /answered POST \/api\/lots with 200 and not with 201/);
+    await rejects(measuring, /responded to POST \/api\/lots with 200 and not with 201/);
   },
 });
 

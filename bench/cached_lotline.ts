@@ -13,7 +13,7 @@ import type { Entry } from "./contender.ts";
 import { type Place, startLotline } from "./servers.ts";
 import { CONNECTIONS } from "./wrk.ts";
 
-/** The least share of the reads that the cache must answer, from 0 to 1. */
+/** The least share of the reads that the cache must serve, from 0 to 1. */
 const MIN_HITS = 0.9;
 const RELAY_MS = 10_000;
 
@@ -55,7 +55,7 @@ export async function startCachedLotline(
         const after = await cacheReads(api.url);
         const hits = (after.hits - before.hits) / (after.all - before.all);
         if (hits >= MIN_HITS) return;
-        throw new Error(`The cache answered only ${Math.round(hits * 100)} % of the reads`);
+        throw new Error(`The cache served only ${Math.round(hits * 100)} % of the reads`);
       };
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
@@ -77,7 +77,7 @@ async function untilCached(apiUrl: string, [url = ""]: Iterable<string>): Promis
     if ((await cacheReads(apiUrl)).hits > hits) return;
     await delay(20);
   }
-  throw new Error(`Nothing was answered from the cache within ${RELAY_MS} ms`);
+  throw new Error(`Nothing was served from the cache within ${RELAY_MS} ms`);
 }
 
 async function runBatch(urls: Iterable<string>): Promise<void> {

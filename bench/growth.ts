@@ -64,7 +64,9 @@ export const GROWTH: Study = {
         );
         const { requests, refused, broken, p50Ms, p99Ms } = result;
         if (requests === 0 || refused > 0 || broken > 0) {
-          throw new Error(`${title}: of ${requests} answers ${refused} refused, ${broken} broken`);
+          throw new Error(
+            `${title}: of ${requests} responses ${refused} refused, ${broken} broken`,
+          );
         }
         runs.push({ server: title, lots, round, p50Ms, p99Ms });
         takenByOthers.push(costs.others / costs.all);

@@ -135,17 +135,17 @@ async function measureWorkload(
         () => load(entrant, seconds),
       );
       await check?.();
-      const { requests: answered, seconds: duration, p50Ms, p99Ms } = result;
+      const { requests: completed, seconds: duration, p50Ms, p99Ms } = result;
       runs.push({
         workload: workload.name,
         contender: entrant.contender.name,
         round,
-        requests: answered,
-        requestsPerSecond: answered / duration,
+        requests: completed,
+        requestsPerSecond: completed / duration,
         p50Ms,
         p99Ms,
-        serverCpuSeconds: "pid" in running ? costs.server * 1_000 / answered : NaN,
-        databaseCpuSeconds: costs.database * 1_000 / answered,
+        serverCpuSeconds: "pid" in running ? costs.server * 1_000 / completed : NaN,
+        databaseCpuSeconds: costs.database * 1_000 / completed,
         residentMb: "pid" in running ? await residentMb(running.pid) : NaN,
         takenByOthers: costs.others / costs.all,
       });
@@ -173,7 +173,7 @@ async function probe(
   const text = await response.text();
   if (response.status === workload.status && text.startsWith("{")) return;
   throw new WrongResponsesError(
-    `${contender.title} answered ${method} ${path} with ${response.status} and not with ` +
+    `${contender.title} responded to ${method} ${path} with ${response.status} and not with ` +
       `${workload.status}: ${text.slice(0, 500)}`,
   );
 }
@@ -193,8 +193,8 @@ async function rightly<T extends { requests: number; refused: number; broken: nu
   const lost = stores === undefined ? 0 : Math.max(0, requests - stored);
   if (requests > 0 && refused === 0 && broken === 0 && lost === 0) return load;
   throw new WrongResponsesError(
-    `WRONG ANSWERS: ${name} of ${contender.title}: of ${requests} answers ${refused} had a status ` +
-      `of 400 or more, ${broken} requests had no answer, ${lost} answers had stored nothing`,
+    `WRONG RESPONSES: ${name} of ${contender.title}: of ${requests} responses ${refused} had a status ` +
+      `of 400 or more, ${broken} requests had no response, ${lost} responses had stored nothing`,
   );
 }
 

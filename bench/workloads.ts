@@ -27,7 +27,7 @@ export interface Workload {
   requests(plant: Plant): BenchRequest[];
 }
 
-// Enough different requests that no cache of recent results can answer them.
+// Enough different requests that no cache of recent results can serve them.
 const VARIETY = 5_000;
 
 /** All workloads; those that write come last, so that the others find the same rows in each run. */

@@ -3,14 +3,14 @@ import type { CacheOutcome, Metrics } from "../metrics.ts";
 import type { Valkey } from "./valkey.ts";
 
 /*
- * Answers of the trace endpoint, cached in Valkey. Three rules make them correct:
+ * Responses of the trace endpoint, cached in Valkey. Three rules make them correct:
  *
- * - The relay, which removes changed answers, states repeatedly that it is up to date, each time for
- *   FRESH_MS. Without that statement (it is late, or can't reach PostgreSQL or Valkey) no cached answer
- *   is used. So none is ever older than FRESH_MS.
- * - An answer is cached only if its lot hasn't changed since before PostgreSQL was read. Time is a
+ * - The relay, which removes changed responses, states repeatedly that it is up to date, each time
+ *   for FRESH_MS. Without that statement (it is late, or can't reach PostgreSQL or Valkey) no cached
+ *   response is used. So none is ever older than FRESH_MS.
+ * - A response is cached only if its lot hasn't changed since before PostgreSQL was read. Time is a
  *   counter in Valkey that follows Valkey's clock; no two clocks are compared.
- * - Whenever a change may have been missed, the relay begins a new epoch; answers of another epoch
+ * - Whenever a change may have been missed, the relay begins a new epoch; responses of another epoch
  *   aren't used.
  */
 
@@ -19,22 +19,19 @@ interface CachedTrace {
   readonly etag: string;
 }
 
-/** The cached answer of a lot, or a function that caches it. */
+/** The cached response of a lot, or a function that caches it. */
 type Lookup =
   | { readonly trace: CachedTrace }
   | { readonly trace: undefined; set(trace: CachedTrace): Promise<void> };
 
-/** The trace cache, as the routes use it. No method throws or waits longer than {@link TIMEOUT_MS}. */
-export interface TraceCache {
-  /** Call before PostgreSQL is read: a later change prevents the caching. */
-  find(lotCode: string): Promise<Lookup>;
-  /** Removes the answer for a lot that this process has written. */
-  invalidate(lotCode: string): Promise<void>;
-}
+export type TraceCache = ReturnType<typeof createTraceCache>;
 
-/** The greatest age of an answer from the cache, in ms. */
+/** The cache, as the relay uses it. */
+export type TraceInvalidation = ReturnType<typeof createTraceInvalidation>;
+
+/** The greatest age of a response from the cache, in ms. */
 export const FRESH_MS = 100;
-/** How long an answer is stored, in ms: a bound on undetected errors. */
+/** How long a response is stored, in ms: a bound on undetected errors. */
 const TTL_MS = 60_000;
 /** The most time for Valkey, in ms: PostgreSQL would be faster. */
 const TIMEOUT_MS = 100;
@@ -44,7 +41,7 @@ const READS = { maxConcurrent: 2, maxBatchSize: 32, slowMs: 50 };
 const MAX_BODY_CHARACTERS = 1_000_000;
 /** How long changes are stored, in µs: longer than {@link OLDEST_READ_US}. */
 const REMEMBER_US = 20_000_000;
-/** The greatest age of an answer that is still cached, in µs. */
+/** The greatest age of a response that is still cached, in µs. */
 const OLDEST_READ_US = 15_000_000;
 /** How far Valkey's clock may go back undetected, in µs: the counter is ahead of it by less. */
 const CLOCK_SLACK_US = 1_000;
@@ -57,7 +54,7 @@ const FRESH = key("fresh");
 const CLOCK = key("clock");
 /** The number of the relay's last script: a Valkey that has lost a script has lost the number. */
 const APPLIED = key("applied");
-/** The keys of recently changed answers, by the time of the change. */
+/** The keys of recently changed responses, by the time of the change. */
 const CHANGED = key("changed");
 const bodyKey = (lotCode: string) => key(`body:${lotCode}`);
 
@@ -81,7 +78,7 @@ local function remove(key)
   redis.call('ZADD', '${CHANGED}', string.format('%.0f', tick), key)
 end`;
 
-// An answer's age is measured by the counter, which never goes back.
+// A response's age is measured by the counter, which never goes back.
 const SET_SCRIPT = `${NOW}
 local epoch, read_at, value = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local tick = math.max(now, tonumber(redis.call('GET', '${CLOCK}') or '0'))
@@ -122,13 +119,17 @@ function createFreshnessCheck(
   };
 }
 
-/** @param now a monotonic clock, in ms */
+/**
+ * The cache, as the routes use it. No method throws or waits longer than {@link TIMEOUT_MS}.
+ *
+ * @param now a monotonic clock, in ms
+ */
 export function createTraceCache(
   valkey: Valkey,
   metrics: Pick<Metrics, "cacheRead" | "cacheStored">,
   now: () => number = () => performance.now(),
   freshMs: number = FRESH_MS,
-): TraceCache {
+) {
   let bypassUntil = 0;
   const isTrusted = createFreshnessCheck(valkey, now, freshMs);
   const bypass = (outcome: CacheOutcome): Lookup => {
@@ -143,7 +144,8 @@ export function createTraceCache(
   );
 
   return {
-    async find(lotCode) {
+    /** Call before PostgreSQL is read: a later change prevents the caching. */
+    async find(lotCode: string): Promise<Lookup> {
       const body = bodyKey(lotCode);
       const { result: [fresh, ...bodies] = [], index } = await read(body);
       const cached = bodies[index];
@@ -171,40 +173,26 @@ export function createTraceCache(
         },
       };
     },
-    async invalidate(lotCode) {
+    /** Removes the response for a lot that this process has written. */
+    async invalidate(lotCode: string): Promise<void> {
       const removed = await valkey.tryCommand(
         (client) =>
           client.eval(INVALIDATE_SCRIPT, { keys: [CLOCK, bodyKey(lotCode)] }).then(() => true),
         TIMEOUT_MS,
       );
-      // Others may use the old answer for FRESH_MS, but not the process that wrote the lot.
+      // Others may use the old response for FRESH_MS, but not the process that wrote the lot.
       if (!removed) bypassUntil = now() + freshMs;
     },
   };
 }
 
 export interface TraceChanges {
-  /** The lots whose answers have changed. */
+  /** The lots whose responses have changed. */
   readonly lotCodes: readonly string[];
-  /** More has changed than `lotCodes` names: all answers count as changed. */
+  /** More has changed than `lotCodes` names: all responses count as changed. */
   readonly everything: boolean;
   /** Whether all changes until now are known. */
   readonly complete: boolean;
-}
-
-/** The cache, as the relay uses it. */
-export interface TraceInvalidation {
-  /**
-   * A relay's turn begins: the next {@link apply} begins a new epoch. Another relay may have removed
-   * changes from the outbox that Valkey has never received.
-   */
-  beginTurn(): void;
-  /**
-   * Removes changed answers and permits the others for {@link FRESH_MS} from the response to the last
-   * call on: read the changes between the two calls. Never throws; if an answer couldn't be removed,
-   * no answer is used.
-   */
-  apply(changes: TraceChanges): Promise<void>;
 }
 
 const APPLY = `${TICK}
@@ -226,10 +214,7 @@ end
 return { 'applied', string.format('%.0f', now), applied }`;
 
 /** Of several relays only the last one that began a turn is valid. */
-export function createTraceInvalidation(
-  valkey: Valkey,
-  freshMs: number = FRESH_MS,
-): TraceInvalidation {
+export function createTraceInvalidation(valkey: Valkey, freshMs: number = FRESH_MS) {
   let epoch: string | undefined;
   let connection: number | undefined;
   /** Valkey's clock at the last response, in µs; 0: there is no valid one. */
@@ -241,8 +226,17 @@ export function createTraceInvalidation(
     knownUntil = "0";
   };
   return {
+    /**
+     * A relay's turn begins: the next {@link apply} begins a new epoch. Another relay may have removed
+     * changes from the outbox that Valkey has never received.
+     */
     beginTurn: reset,
-    async apply({ lotCodes, everything, complete }) {
+    /**
+     * Removes changed responses and permits the others for {@link FRESH_MS} from the reply to the
+     * last call on: read the changes between the two calls. Never throws; if a response couldn't be
+     * removed, none is used.
+     */
+    async apply({ lotCodes, everything, complete }: TraceChanges): Promise<void> {
       // On a new connection there may be another Valkey with another clock, or older contents.
       if (connection !== valkey.connection) reset();
       const begins = epoch === undefined || everything;

@@ -19,9 +19,9 @@ function recordedLog() {
   return { lines, log, until };
 }
 
-const untilUsable = (valkey: Valkey) => eventually("Valkey answers", () => valkey.isUsable());
+const untilUsable = (valkey: Valkey) => eventually("Valkey responds", () => valkey.isUsable());
 
-Deno.test("a reachable Valkey answers, and nothing is logged", async () => {
+Deno.test("a reachable Valkey responds, and nothing is logged", async () => {
   await using valkey = await ownValkey();
   for (const url of [valkey.server.url, valkey.server.url.replace("redis:", "valkey:")]) {
     const { log, lines } = recordedLog();
@@ -89,7 +89,7 @@ Deno.test("a silent Valkey is down while it is silent, without a log line", asyn
   valkey.server.pause();
   const said: boolean[] = [];
   for (let i = 0; i < 2; i++) link.isUsable().then((response) => said.push(response));
-  await eventually("an answer without Valkey's", () => Promise.resolve(said.length === 2));
+  await eventually("a response without Valkey's", () => Promise.resolve(said.length === 2));
   deepStrictEqual(said, [false, false]);
   valkey.server.resume();
   await untilUsable(link);

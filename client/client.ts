@@ -33,7 +33,7 @@ export interface ClientOptions {
   readonly fetch?: Fetch | undefined;
   /** How often a request is repeated at most: 4 times unless it is said, 0 for never. */
   readonly retries?: number | undefined;
-  /** How long an answer may take, each try by itself: 30,000 unless it is said. */
+  /** How long a response may take, each try by itself: 30,000 unless it is said. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -75,7 +75,7 @@ export interface LotlineClient {
     options?: PostOptions,
   ): Promise<shapes.QcDecision>;
 
-  /** Begins a deep trace; a small one is done when this answers. */
+  /** Begins a deep trace; a small one is done when this returns. */
   createDeepTrace(trace: shapes.NewDeepTrace, options?: PostOptions): Promise<shapes.DeepTrace>;
   /** How far a deep trace is, and one page of its result. */
   getDeepTrace(
@@ -95,7 +95,7 @@ export interface LotlineClient {
     options?: CallOptions,
   ): AsyncGenerator<DeepTraceLine, void, undefined>;
 
-  /** Begins an audit, or answers with the one that is under way. */
+  /** Begins an audit, or returns the one that is in progress. */
   createAudit(options?: PostOptions): Promise<shapes.Audit>;
   /** One page of the audits, the newest first. */
   listAudits(options?: CallOptions & shapes.AuditsQuery): Promise<shapes.AuditPage>;
@@ -230,7 +230,7 @@ interface Result<T> {
   readonly response: Response;
 }
 
-/** What came with a success; throws the error that the answer is otherwise. */
+/** What came with a success; throws the error that the response is otherwise. */
 async function dataOf<T>(pending: Promise<Result<T>>): Promise<T> {
   const { data, error, response } = await settled(pending);
   if (!response.ok) throw errorOfResponse(response, error);

@@ -44,7 +44,7 @@ function watched(options: Partial<ClientOptions> = {}) {
 const open = createClient({ baseUrl: legacy.url });
 const newCode = () => `CLIENT-${crypto.randomUUID()}`;
 
-Deno.test("the operations of lots answer as the contract says, in both modes", async () => {
+Deno.test("the operations of lots respond as the contract says, in both modes", async () => {
   const { login, id } = await newAccount();
   for (const client of [open, createClient({ baseUrl: required.url, login })]) {
     strictEqual((await client.getHealth()).status, "ok");
@@ -232,11 +232,11 @@ Deno.test("the raw client has the same token, and errors as values", async () =>
   deepStrictEqual([data, error, response.status], [undefined, { error: "Lot not found" }, 404]);
 });
 
-Deno.test("a lot whose answer was lost on the way is stored once, and the client has it", async () => {
+Deno.test("a lot whose response was lost on the way is stored once, and the client has it", async () => {
   await using way = await startRawUpstream((socket, request, count) => {
     const onward = net.connect(Number(new URL(legacy.url).port), "127.0.0.1");
     onward.write(request, "latin1");
-    // The first answer comes as far as here.
+    // The first response comes as far as here.
     if (count === 1) onward.once("data", () => [socket, onward].forEach((one) => one.destroy()));
     else onward.pipe(socket);
   });

@@ -1,4 +1,4 @@
-/** The kinds of answers that are no success, by their status. */
+/** The kinds of responses that are no success, by their status. */
 const KINDS = {
   400: "bad_request",
   401: "unauthorized",
@@ -21,11 +21,11 @@ type NamedStatus = keyof typeof KINDS;
 /**
  * What went wrong, in names that stay; a new one may come, none changes its meaning.
  *
- * With an answer: one for each status of the contract; `away` is 502, 503 and 504; `refused` is any
- * other 4xx, and `fault` any other 5xx. `unreadable` is an answer that isn't what the contract says,
- * as of a proxy that answers in the service's place.
+ * With a response: one for each status of the contract; `away` is 502, 503 and 504; `refused` is any
+ * other 4xx, and `fault` any other 5xx. `unreadable` is a response that isn't what the contract says,
+ * as of a proxy that responds in the service's place.
  *
- * Without an answer: `network` when none came, or not all of it; `timeout` when it took too long.
+ * Without a response: `network` when none came, or not all of it; `timeout` when it took too long.
  * `not_done` is a trace or an audit whose result there isn't, or not yet.
  */
 export type ErrorKind =
@@ -57,11 +57,11 @@ interface Facts {
 export class LotlineError extends Error {
   override readonly name = "LotlineError";
   readonly kind: ErrorKind;
-  /** The answer's status; undefined without an answer. */
+  /** The response's status; undefined without a response. */
   readonly status: number | undefined;
   /** The places of the request that are wrong, where the service named them. */
   readonly details: readonly ErrorDetail[];
-  /** What the service's log calls the request; undefined without an answer. */
+  /** What the service's log calls the request; undefined without a response. */
   readonly requestId: string | undefined;
   /** How long the service asked to be left alone, in milliseconds. */
   readonly retryAfterMs: number | undefined;
@@ -77,7 +77,7 @@ export class LotlineError extends Error {
   }
 }
 
-/** An answer that is no success, as an error; `body` is what it held, as JSON or as text. */
+/** A response that is no success, as an error; `body` is what it held, as JSON or as text. */
 export function errorOfResponse(
   { status, headers }: { readonly status: number; readonly headers: Headers },
   body: unknown,
@@ -97,7 +97,7 @@ export function errorOfResponse(
   });
 }
 
-/** The kind of an answer that is no success. */
+/** The kind of a response that is no success. */
 export function kindOf(status: number): ErrorKind {
   if (isNamed(status)) return KINDS[status];
   if (status < 400) return "unreadable";

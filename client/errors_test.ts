@@ -82,7 +82,7 @@ Deno.test("an error has the service's sentence, its details and the request's id
   ]);
 });
 
-Deno.test("what others answer in the service's place is an error all the same", () => {
+Deno.test("what others respond in the service's place is an error all the same", () => {
   const headers = new Headers({ "retry-after": "3" });
   for (const body of ["<h1>Bad Gateway</h1>", undefined, null, 1, [], { error: 1 }, { err: "x" }]) {
     const error = errorOfResponse({ status: 502, headers }, body);

@@ -33,8 +33,8 @@ interface ReadOptions {
 }
 
 /**
- * The lines of an answer, as they come, without the last one, which says that there are no more;
- * a reader that stops early ends the answer.
+ * The lines of a response, as they come, without the last one, which says that there are no more;
+ * a reader that stops early ends the response.
  *
  * @throws {LotlineError} `network` when it breaks off, also where it looks whole but isn't: its last
  *   line is missing, or its lots and links aren't as many as the first or the last line says;
@@ -62,7 +62,7 @@ export async function* readTraceLines(
       continue;
     }
     if (line.type === "trace") {
-      // In the answer it may be null.
+      // In the response it may be null.
       const notified: DeepTraceHead["result"] | null = line.result;
       if (notified === null) throw notDone("trace", line.state);
       result = notified;

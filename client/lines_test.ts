@@ -34,7 +34,7 @@ const begun = (text: string, then: "cut" | "silent"): RawResponse => (socket) =>
   if (then === "cut") setTimeout(() => socket.destroy(), 50);
 };
 
-/** What comes of an answer: its lines, and the kind of the error that ends them. */
+/** What comes of a response: its lines, and the kind of the error that ends them. */
 async function read(response: RawResponse, timeoutMs?: number) {
   await using upstream = await startRawUpstream(response);
   const client = createClient({ baseUrl: upstream.url, timeoutMs, retries: 0 });
@@ -54,7 +54,7 @@ Deno.test("lines come whole, wherever the pieces that they come in are cut", asy
   deepStrictEqual(await read(whole(text(WHOLE).trimEnd())), [ALL, undefined], "no last line feed");
 });
 
-Deno.test("an answer that breaks off is an error, even where it seems to be whole", async () => {
+Deno.test("a response that breaks off is an error, even where it seems to be whole", async () => {
   const parts = [TRACE, ...LOTS];
   deepStrictEqual(await read(begun(text(parts), "cut")), [parts, "network"]);
   deepStrictEqual(await read(whole(text(parts))), [parts, "network"]);
@@ -62,7 +62,7 @@ Deno.test("an answer that breaks off is an error, even where it seems to be whol
   deepStrictEqual(await read(begun(text(parts), "silent"), 1_000), [parts, "timeout"]);
 });
 
-Deno.test("an answer without its last line, or with other counts than this says, is not whole", async () => {
+Deno.test("a response without its last line, or with other counts than this says, is not whole", async () => {
   const cases: [lines: unknown[], seen: unknown[]][] = [
     [ALL, ALL],
     [[TRACE, ...LOTS, END], [TRACE, ...LOTS]],

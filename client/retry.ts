@@ -3,7 +3,7 @@ const MAX_BACKOFF_MS = 5_000;
 /** Who is asked to wait for longer than this is told so instead of waiting. */
 const MAX_WAIT_MS = 30_000;
 
-/** What became of a try: an answer's status, or none. */
+/** What became of a try: a response's status, or none. */
 export interface Outcome {
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;

@@ -17,7 +17,7 @@ export const OPEN: ReadonlySet<string> = new Set([
 ]);
 
 const LINES_TYPE = "application/x-ndjson";
-/** Their answers have no body; `Response` refuses even an empty one. */
+/** Their responses have no body; `Response` refuses even an empty one. */
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
 interface SendOptions {
@@ -40,7 +40,7 @@ interface Sent {
 
 /**
  * Sends requests with token and key, each try bounded in time, and again where that is safe and may
- * help. Throws a {@link LotlineError} when there is no answer, or none to a login that was needed;
+ * help. Throws a {@link LotlineError} when there is no response, or none to a login that was needed;
  * the reason of the caller's signal when that ended it.
  */
 export function createSend({ baseUrl, session, fetch, retries, timeoutMs }: SendOptions): Fetch {
@@ -108,7 +108,7 @@ export function createSend({ baseUrl, session, fetch, retries, timeoutMs }: Send
     }, timeoutMs);
     try {
       const response = await fetch(new Request(request, { headers, body, signal: ended.signal }));
-      // Read here, lines aside: until its last byte has come, an answer can fail like a request.
+      // Read here, lines aside: until its last byte has come, a response can fail like a request.
       const isStream = response.headers.get("content-type")?.startsWith(LINES_TYPE);
       if (isStream) return response;
       const bytes = await response.arrayBuffer();

@@ -9,7 +9,7 @@ import {
 import { type ClientOptions, createClient } from "./client.ts";
 import { LotlineError } from "./errors.ts";
 
-/* Against servers that answer byte for byte what a test says, or nothing at all. */
+/* Against servers that respond byte for byte what a test says, or nothing at all. */
 
 const JSON_TYPE = "Content-Type: application/json\r\n";
 const NOW = "Retry-After: 0\r\n";
@@ -19,7 +19,7 @@ const sorry = (status: string, headers = "") =>
   rawResponse(status, '{"error":"Sorry"}', JSON_TYPE + headers);
 const created = rawResponse("201 Created", '{"lot_code":"A"}', JSON_TYPE);
 
-/** A server with these answers, one a request, then the last one for ever; and a client of it. */
+/** A server with these responses, one a request, then the last one for ever; and a client of it. */
 async function serverOf(responses: (string | RawResponse)[], options: Partial<ClientOptions> = {}) {
   const upstream = await startRawUpstream((socket, request, count) => {
     const response = responses[Math.min(count, responses.length) - 1] ?? "";
@@ -35,7 +35,7 @@ async function serverOf(responses: (string | RawResponse)[], options: Partial<Cl
 
 const lost: RawResponse = (socket) => socket.destroy();
 const noResponse: RawResponse = () => {};
-/** An answer that ends before its body does. */
+/** A response that ends before its body does. */
 const brokenOff: RawResponse = (socket) => socket.end(healthy.slice(0, -5));
 const stalled: RawResponse = (socket) => socket.write(healthy.slice(0, -5));
 
@@ -45,7 +45,7 @@ function header(upstream: RawUpstream, name: string): (string | undefined)[] {
 
 const bodies = (upstream: RawUpstream) => upstream.requests.map((one) => one.split("\r\n\r\n")[1]);
 
-Deno.test("a POST whose answer is lost is sent again, the same to the letter, with the same key", async () => {
+Deno.test("a POST whose response is lost is sent again, the same to the letter, with the same key", async () => {
   await using server = await serverOf([lost, sorry("503 Service Unavailable", NOW), created]);
   await server.client.createLot({ lot_code: "A", weight_kg: "12.50", metadata: { é: 1 } });
   const [first, ...others] = bodies(server.upstream);
@@ -80,7 +80,7 @@ Deno.test("every POST but login has a key, the caller's where there is one, and 
   deepStrictEqual([keys.length, new Set(keys).size, keys.includes(undefined)], [5, 5, false]);
 });
 
-const PASSING: [name: string, answer: string | RawResponse, timeoutMs?: number][] = [
+const PASSING: [name: string, response: string | RawResponse, timeoutMs?: number][] = [
   ["lost", lost],
   ["broken off", brokenOff],
   ["too late", noResponse, 1_000],
@@ -92,7 +92,7 @@ const PASSING: [name: string, answer: string | RawResponse, timeoutMs?: number][
   ["409 with Retry-After", sorry("409 Conflict", NOW)],
 ];
 
-Deno.test("a GET is repeated when its answer is one that passes, or none", async () => {
+Deno.test("a GET is repeated when its response is one that passes, or none", async () => {
   const outcomes = await Promise.all(PASSING.map(async ([name, response, timeoutMs]) => {
     await using server = await serverOf([response, healthy], { timeoutMs });
     return [name, await server.client.getHealth(), server.upstream.requests.length > 1];
@@ -136,8 +136,8 @@ Deno.test("tries have an end, and so has the time that a client waits when asked
   strictEqual(shut.upstream.requests.length, 1);
 });
 
-Deno.test("no answer is another kind of error than a late one, with the cause", async () => {
-  const kinds: [answer: RawResponse, kind: string, timeoutMs?: number][] = [
+Deno.test("no response is another kind of error than a late one, with the cause", async () => {
+  const kinds: [response: RawResponse, kind: string, timeoutMs?: number][] = [
     [lost, "network"],
     [brokenOff, "network"],
     [noResponse, "timeout", 200],
@@ -150,7 +150,7 @@ Deno.test("no answer is another kind of error than a late one, with the cause", 
   }
 });
 
-Deno.test("the caller's signal ends a call while it waits for an answer or the next try", async () => {
+Deno.test("the caller's signal ends a call while it waits for a response or the next try", async () => {
   const reason = new Error("enough");
   for (
     const response of [noResponse, stalled, sorry("503 Service Unavailable", "Retry-After: 25\r\n")]
@@ -167,7 +167,7 @@ Deno.test("the caller's signal ends a call while it waits for an answer or the n
   }
 });
 
-Deno.test("an answer that isn't the contract's is told as that, and not asked for again", async () => {
+Deno.test("a response that isn't the contract's is reported as that, and not requested again", async () => {
   const html = "Content-Type: text/html\r\n";
   const responses = [
     rawResponse("200 OK", "<h1>Hello</h1>", html),

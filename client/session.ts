@@ -45,7 +45,7 @@ export class Session {
   /** The token to send after this one was refused; undefined when there is no other. */
   async instead(refused: string): Promise<string | undefined> {
     const held = this.#held;
-    // Another request had the same answer before, and has logged in.
+    // Another request had the same response before, and has logged in.
     if (held !== undefined && held.token !== refused) return held.token;
     return await this.#renew();
   }

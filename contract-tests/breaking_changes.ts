@@ -66,7 +66,7 @@ function findUnseen(before: Json, after: Json): BreakingChange[] {
     if (token !== undefined) tell(line, `a token is not enough any more: ${token}`);
     const place = closedPlace(line);
     if (place?.includes("/responses/") && hasPlace(now, place)) {
-      tell(line, `answers may hold fields that are not named, at ${placeInOperation(place)}`);
+      tell(line, `responses may hold fields that are not named, at ${placeInOperation(place)}`);
     }
   }
   for (const line of now.difference(old)) {

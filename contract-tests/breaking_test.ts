@@ -50,23 +50,23 @@ const BREAKING: Edit[] = [
   ["a field that is required from now on", (d) => append(d, `${NEW_LOT}|required`, "weight_kg")],
   ["a field of a request less", (d) => unset(d, `${NEW_LOT}|properties|metadata`)],
   ["a value of a request's list less", (d) => drop(d, `${NEW_TRACE}|direction|enum`, -1)],
-  ["a value of an answer's list more", (d) => {
+  ["a value of a response's list more", (d) => {
     append(d, "components|schemas|Readiness|properties|valkey|enum", "slow");
   }],
   ["a success less", (d) => unset(d, "paths|/api/traces|post|responses|202")],
   ["an error less", (d) => unset(d, `${LOTS}|responses|409`)],
-  ["a field of an answer less", (d) => {
+  ["a field of a response less", (d) => {
     unset(d, `${LOT}|properties|created_at`);
     drop(d, `${LOT}|required`, -1);
   }],
-  ["a field of an answer that may be absent", (d) => drop(d, `${LOT}|required`, -1)],
-  ["a field of an answer that may be null", (d) => {
+  ["a field of a response that may be absent", (d) => drop(d, `${LOT}|required`, -1)],
+  ["a field of a response that may be null", (d) => {
     set(d, `${LOT}|properties|lot_code|type`, ["string", "null"]);
   }],
-  ["another type of an answer's field", (d) => {
+  ["another type of a response's field", (d) => {
     set(d, "components|schemas|DecimalOut|type", ["number", "null"]);
   }],
-  ["an answer's field of any form", (d) => unset(d, "components|schemas|DecimalOut|pattern")],
+  ["a response's field of any form", (d) => unset(d, "components|schemas|DecimalOut|pattern")],
   ["another type of a request's field", (d) => set(d, `${NEW_TRACE}|at_most|type`, "string")],
   ["a type of a request's field less", (d) => drop(d, "components|schemas|DecimalIn|anyOf", 0)],
   ["null no longer taken", (d) => set(d, `${NEW_TRACE}|max_depth|type`, "integer")],
@@ -84,21 +84,21 @@ const BREAKING: Edit[] = [
     set(d, `${LOTS}|parameters`, [{ name: "X-Y", in: "header", required: true, schema: TEXT }]);
   }],
   ["a parameter less", (d) => drop(d, `${AUDITS}|get|parameters`, -1)],
-  ["a media type of an answer less", (d) => {
+  ["a media type of a response less", (d) => {
     unset(d, "paths|/api/traces/{id}|get|responses|200|content|application/x-ndjson");
   }],
   ["another media type of a request", (d) => {
     set(d, `${LOTS}|requestBody|content`, { "text/csv": { schema: TEXT } });
   }],
   ["a body that must be sent", (d) => set(d, `${AUDITS}|post|requestBody|required`, true)],
-  ["a header of an answer less", (d) => unset(d, `${LOTS}|responses|201|headers`)],
+  ["a header of a response less", (d) => unset(d, `${LOTS}|responses|201|headers`)],
   ["a header that may be absent", (d) => set(d, "components|headers|ETag|required", false)],
   ["a token that must be sent", (d) => set(d, "paths|/api/health|get|security", [{ b: [] }])],
   ["a role less", (d) => drop(d, `${LOTS}|security`, -1)],
   ["unknown fields refused", (d) => {
     set(d, "components|schemas|Credentials|additionalProperties", false);
   }],
-  ["unknown fields in an answer", (d) => set(d, `${LOT}|additionalProperties`, true)],
+  ["unknown fields in a response", (d) => set(d, `${LOT}|additionalProperties`, true)],
 ];
 
 const SAFE: Edit[] = [
@@ -108,7 +108,7 @@ const SAFE: Edit[] = [
     set(d, "paths|/api/gates", { get: { operationId: "listGates", responses } });
   }],
   ["a field of a request more", (d) => set(d, `${NEW_LOT}|properties|shift`, TEXT)],
-  ["a field of an answer more", (d) => set(d, `${LOT}|properties|shift`, TEXT)],
+  ["a field of a response more", (d) => set(d, `${LOT}|properties|shift`, TEXT)],
   ["a header that may be sent", (d) => {
     set(d, `${LOTS}|parameters`, [{ name: "Idempotency-Key", in: "header", schema: TEXT }]);
   }],
@@ -116,7 +116,7 @@ const SAFE: Edit[] = [
     append(d, `${AUDITS}|get|parameters`, { name: "since", in: "query", schema: TEXT });
   }],
   ["an error more", (d) => set(d, `${LOTS}|responses|428`, { description: "No key." })],
-  ["a header of an answer more", (d) => {
+  ["a header of a response more", (d) => {
     set(d, `${LOTS}|responses|201|headers|Location`, { schema: TEXT });
   }],
   ["a type of a request's field more", (d) => {

@@ -94,7 +94,7 @@ async function startAll(t: Deno.TestContext): Promise<void> {
     },
   );
 
-  await t.step("the API answers from the migrated database", async () => {
+  await t.step("the API responds from the migrated database", async () => {
     const response = await fetch(`${url}/api/traceability/NO-SUCH-LOT`);
     deepStrictEqual([response.status, await response.json()], [404, { error: "Lot not found" }]);
   });

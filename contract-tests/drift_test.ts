@@ -36,7 +36,7 @@ const EDITS: [what: string, edit: (document: Json) => void][] = [
   }],
   ["an operation that needs a token", (d) => set(d, "paths|/api/health|get|security", [{ b: [] }])],
   ["another kind of token", (d) => set(d, "components|securitySchemes|bearerAuth|scheme", "basic")],
-  ["an answer without its body", (d) => unset(d, "components|responses|NotFound|content")],
+  ["a response without its body", (d) => unset(d, "components|responses|NotFound|content")],
 ];
 
 for (const [what, edit] of EDITS) {

@@ -32,7 +32,7 @@ const MAY_USE: Record<string, string[]> = {
   "clock.ts": [],
   "command_line.ts": ["config.ts", "terminal.ts"],
   // Settings that are addresses have their parser's sentences.
-  "config.ts": ["cache/address.ts", "db/address.ts", "db/address_text.ts"],
+  "config.ts": ["cache/address.ts", "db/address.ts"],
   // What an error of PostgreSQL means is said in one place.
   "errors.ts": ["db/link_error.ts", "db/pg_errors.ts", "db/problems.ts"],
   "batcher.ts": [],

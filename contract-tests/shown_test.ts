@@ -5,7 +5,7 @@ import { isShownBy, isTextShownBy } from "./shown.ts";
 const ID = "00000000-0000-4000-8000-000000000001";
 const OTHER_ID = "5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10";
 
-type Case = [what: string, example: Json, answer: Json, shown: boolean];
+type Case = [what: string, example: Json, response: Json, shown: boolean];
 
 const CASES: Case[] = [
   ["the same", { a: 1, b: [null, "x"] }, { b: [null, "x"], a: 1 }, true],
@@ -30,7 +30,7 @@ for (const [what, example, response, shown] of CASES) {
   });
 }
 
-const TEXTS: [what: string, example: string, answer: string, shown: boolean][] = [
+const TEXTS: [what: string, example: string, response: string, shown: boolean][] = [
   ["another count", 'logins{of="x"} 3\n', '# HELP\nlogins{of="x"} 12\n', true],
   ["another name", 'logins{of="x"} 3\n', 'logins{of="y"} 3\n', false],
   ["lines of JSON", '{"a":1}\n', '{"b":2}\n{"a":1}\n', true],

@@ -1,6 +1,5 @@
 import type { Sql } from "./sql.ts";
 import { runPrepared, timed } from "./query_deadline.ts";
-import { KEEP_DAYS } from "./long_passwords.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { oneRow } from "./one_row.ts";
 
@@ -24,6 +23,9 @@ interface NewAccount extends Pick<Account, "id" | "email" | "fullName"> {
   readonly role: string;
   readonly encryptedPassword: string;
 }
+
+/** How long it is stored that an account's password was too long, in days. */
+const KEEP_DAYS = 90;
 
 const ACCOUNT = `
   select users.id, users.email, users.full_name as "fullName", users.role,
@@ -90,13 +92,10 @@ export function setRole(sql: Sql, userId: string, role: string): Promise<TokensF
   return changeAndEndTokens(sql, update, [userId, role]);
 }
 
-export function disableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
-  return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "now()");
-}
-
-/** The tokens that it had before stay ended. */
-export function enableAccount(sql: Sql, userId: string): Promise<TokensFrom> {
-  return changeAndEndTokens(sql, "select $1::uuid as id", [userId], "null");
+/** The tokens that it had before stay ended, also when it is enabled again. */
+export function setDisabled(sql: Sql, userId: string, isDisabled: boolean): Promise<TokensFrom> {
+  const disabledAt = isDisabled ? "now()" : "null";
+  return changeAndEndTokens(sql, "select $1::uuid as id", [userId], disabledAt);
 }
 
 /**
@@ -121,4 +120,15 @@ async function changeAndEndTokens(
   const [row] = await runPrepared<{ tokens_from: number }>(sql, text, parameters);
   if (row === undefined) throw new Error(`there is no account ${parameters[0]}`);
   return row.tokens_from;
+}
+
+/** Stores that a password with more bytes than can be checked was typed for an account. */
+export async function recordLongPassword(sql: Sql, userId: string): Promise<void> {
+  await timed(sql)`
+    with forgotten as (
+      delete from lotline.long_passwords
+      where typed_at < now() - make_interval(days => ${KEEP_DAYS}) and user_id <> ${userId}
+    )
+    insert into lotline.long_passwords (user_id) values (${userId})
+    on conflict (user_id) do update set typed_at = excluded.typed_at`;
 }

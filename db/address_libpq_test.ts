@@ -138,7 +138,7 @@ async function startRefusing() {
   const listener = net.createServer((socket) => {
     let startup: Record<string, string> | undefined;
     socket.on("error", () => {});
-    socket.on("data", (bytes) => {
+    socket.on("data", (bytes: Buffer) => {
       if (startup !== undefined) {
         const { user = "", database = user, options } = startup;
         const password = bytes.subarray(5, -1).toString();

@@ -106,6 +106,11 @@ const ignoredNumber: Rule = (given, value, name) => {
   return undefined;
 };
 
+const ignoredText: Rule = (given, _value, name) => {
+  given.ignored.add(name);
+  return undefined;
+};
+
 const refused = (why: string): Rule => () => why;
 const unsupported = refused("is not supported: remove it");
 const ours = refused("is a setting of Lotline's own: remove it");
@@ -233,8 +238,8 @@ const OF_OTHERS: Readonly<Record<string, Rule>> = {
   statement_cache_size: ignoredNumber,
   prepared_statements: ignoredNumber,
   prepareThreshold: ignoredNumber,
-  supa: (given, _value, name) => void given.ignored.add(name),
-  workaround: (given, _value, name) => void given.ignored.add(name),
+  supa: ignoredText,
+  workaround: ignoredText,
 };
 
 const OF_LOTLINE = [

@@ -10,10 +10,10 @@ import {
 import { timed } from "./query_deadline.ts";
 import { newJob, onSameWork } from "./jobs.ts";
 
-/** An audit as answers show it. */
+/** An audit as responses show it. */
 export type Audit = components["schemas"]["Audit"];
 
-/** A finding as answers show it. */
+/** A finding as responses show it. */
 export type Finding = components["schemas"]["AuditFinding"];
 
 /** The kind of the job that does an audit; its argument is the audit's id. */
@@ -77,7 +77,7 @@ export async function insertAudit(
 
 /** The audit that was sent for a key; the requested one, if none was sent yet. */
 export async function findSavedAudit(sql: Sql, key: IdempotencyKey): Promise<Audit> {
-  const { effect, answer: response } = await findExecuted<Audit>(sql, key);
+  const { effect, response } = await findExecuted<Audit>(sql, key);
   return response ?? await saveResponse(sql, key, await findAuditOfJob(sql, effect));
 }
 
@@ -189,20 +189,23 @@ export async function listFindings(
   };
 }
 
-/** Makes the findings that were stored under `run` those of the audit. */
+/** A result whose findings are stored under an attempt's id. */
+export interface AuditResult {
+  readonly attemptId: string;
+  /** The moment that it shows, as ISO text. */
+  readonly asOf: string;
+  /** The id of the audit that it was compared with. */
+  readonly comparedWith: string | null;
+  readonly summary: NonNullable<Audit["summary"]>;
+}
+
 export async function finishAudit(
   tx: Sql,
   auditId: string,
-  { run, asOf, comparedWith, summary }: {
-    readonly run: string;
-    /** UTC text. */
-    readonly asOf: string;
-    readonly comparedWith: string | null;
-    readonly summary: NonNullable<Audit["summary"]>;
-  },
+  { attemptId, asOf, comparedWith, summary }: AuditResult,
 ): Promise<void> {
   await timed(tx)`
-    update lotline.audits set run = ${run}, finished_at = now(),
+    update lotline.audits set run = ${attemptId}, finished_at = now(),
       as_of = ${asOf}::text::timestamptz, compared_with = ${comparedWith},
       summary = ${tx.json(summary)}
     where id = ${auditId}`;

@@ -46,12 +46,13 @@ export async function* attemptsFor(
     ? ["standby", "any"]
     : [target];
   for (const target of passes) {
-    for (const host of inOrder(address, target)) {
+    const hosts = address.shuffles ? shuffled(address.hosts) : address.hosts;
+    for (const host of inOrder(hosts, target)) {
       const endpoints = await endpointsOf(host, timeoutMs).catch((error): Endpoint[] => {
         onFailure(host, error);
         return [];
       });
-      for (const endpoint of endpoints) {
+      for (const endpoint of inOrder(endpoints, target)) {
         const encryptions = encryptionsOf(address.tls, host);
         for (const [index, encryption] of encryptions.entries()) {
           const hasOther = index + 1 < encryptions.length;
@@ -62,29 +63,40 @@ export async function* attemptsFor(
   }
 }
 
-export function rememberFailure({ host, target }: Attempt): void {
-  if (failures.size < MAX_REMEMBERED) failures.set(keyOf(host, target), performance.now());
+export function rememberFailure(attempt: Attempt): void {
+  if (failures.size >= MAX_REMEMBERED) failures.clear();
+  for (const key of keysOf(attempt)) failures.set(key, performance.now());
 }
 
-export function forgetFailure({ host, target }: Attempt): void {
-  if (failures.size > 0) failures.delete(keyOf(host, target));
+export function forgetFailure(attempt: Attempt): void {
+  if (failures.size === 0) return;
+  for (const key of keysOf(attempt)) failures.delete(key);
 }
 
 /** A standby fails for one target and is right for another. */
-const keyOf = ({ name, address, port }: Host, target: Address["target"]) =>
-  JSON.stringify([name, address, port, target]);
+const keyOf = (place: Host | Endpoint, target: Address["target"]) =>
+  JSON.stringify([place, target]);
 
-function inOrder({ hosts, shuffles }: Address, target: Address["target"]): Host[] {
+const keysOf = ({ host, endpoint, target }: Attempt) =>
+  [host, endpoint].map((place) => keyOf(place, target));
+
+/** Those that failed recently come last. */
+function inOrder<Place extends Host | Endpoint>(
+  places: readonly Place[],
+  target: Address["target"],
+): Place[] {
+  const hasFailed = (place: Place) =>
+    performance.now() - (failures.get(keyOf(place, target)) ?? -Infinity) < FAILED_MS;
+  return [...places.filter((place) => !hasFailed(place)), ...places.filter(hasFailed)];
+}
+
+function shuffled(hosts: readonly Host[]): Host[] {
   const all = [...hosts];
-  if (shuffles) {
-    for (let last = all.length - 1; last > 0; last--) {
-      const chosen = Math.floor(Math.random() * (last + 1));
-      [all[last], all[chosen]] = [all[chosen] as Host, all[last] as Host];
-    }
+  for (let last = all.length - 1; last > 0; last--) {
+    const chosen = Math.floor(Math.random() * (last + 1));
+    [all[last], all[chosen]] = [all[chosen] as Host, all[last] as Host];
   }
-  const hasFailed = (host: Host) =>
-    performance.now() - (failures.get(keyOf(host, target)) ?? -Infinity) < FAILED_MS;
-  return [...all.filter((host) => !hasFailed(host)), ...all.filter(hasFailed)];
+  return all;
 }
 
 async function endpointsOf(host: Host, timeoutMs: number): Promise<Endpoint[]> {

@@ -25,7 +25,7 @@ interface Executed<Saved> {
   /** The id of what the request stored. */
   readonly effect: string;
   /** Null: no response was sent yet. */
-  readonly answer: Saved | null;
+  readonly response: Saved | null;
 }
 
 /** The digest of the request that a key was used for; nothing for a new key. */
@@ -69,7 +69,7 @@ export async function findExecuted<Saved>(
   { caller, key }: IdempotencyKey,
 ): Promise<Executed<Saved>> {
   const [executed] = await timed(sql)<Executed<Saved>[]>`
-    select effect, answer from lotline.idempotency_keys
+    select effect, answer as response from lotline.idempotency_keys
     where caller = ${caller} and key = ${key}`;
   // It existed a moment ago: upkeep has deleted it since.
   if (executed === undefined) throw keyInFlight();
@@ -85,14 +85,14 @@ export async function saveResponse<Saved>(
   { caller, key }: IdempotencyKey,
   response: Saved,
 ): Promise<Saved> {
-  const [row] = await timed(sql)<{ answer: Saved }[]>`
+  const [row] = await timed(sql)<{ saved: Saved }[]>`
     update lotline.idempotency_keys
     set answer = coalesce(answer, ${JSON.stringify(response)}::text::json)
-    where caller = ${caller} and key = ${key} returning answer`;
-  return row?.answer ?? response;
+    where caller = ${caller} and key = ${key} returning answer as saved`;
+  return row?.saved ?? response;
 }
 
-/** The row that was stored as a key's answer. */
+/** The row that was stored as a key's response. */
 export async function findSavedRow<Row extends postgres.MaybeRow>(
   sql: Sql,
   table: string,

@@ -19,12 +19,12 @@ Deno.test("the first response stored for a key is final, byte for byte", async (
   await using database = await freshDatabase();
   const { sql } = database;
   await saveKey(sql, KEY, EFFECT);
-  deepStrictEqual({ ...await findExecuted(sql, KEY) }, { effect: EFFECT, answer: null });
+  deepStrictEqual({ ...await findExecuted(sql, KEY) }, { effect: EFFECT, response: null });
   const first = { state: "queued", b: ["é"], a: { z: 1, y: null } };
   strictEqual(JSON.stringify(await saveResponse(sql, KEY, first)), JSON.stringify(first));
   const later: typeof first = { state: "running", b: [], a: { z: 2, y: null } };
   strictEqual(JSON.stringify(await saveResponse(sql, KEY, later)), JSON.stringify(first));
-  const { answer: response } = await findExecuted(sql, KEY);
+  const { response } = await findExecuted(sql, KEY);
   strictEqual(JSON.stringify(response), JSON.stringify(first));
 });
 
@@ -91,7 +91,7 @@ Deno.test("a stored key belongs to its caller and to no other key", async () => 
     // Its row is gone by now: its owner gets the response that was to be stored.
     deepStrictEqual(await saveResponse(sql, other, { state: "running" }), { state: "running" });
   }
-  deepStrictEqual((await findExecuted(sql, KEY)).answer, { state: "queued" });
+  deepStrictEqual((await findExecuted(sql, KEY)).response, { state: "queued" });
 });
 
 Deno.test("a response is stored only with its own key", async () => {
@@ -99,7 +99,7 @@ Deno.test("a response is stored only with its own key", async () => {
   const { sql } = database;
   for (const key of [KEY, ...NEIGHBOURS]) await saveKey(sql, key, EFFECT);
   await saveResponse(sql, KEY, { state: "queued" });
-  for (const other of NEIGHBOURS) strictEqual((await findExecuted(sql, other)).answer, null);
+  for (const other of NEIGHBOURS) strictEqual((await findExecuted(sql, other)).response, null);
 });
 
 Deno.test("a stored row is returned with the types of its table", async () => {

@@ -16,7 +16,7 @@ export type ColumnValues<Column extends string> = Partial<
  * for scale, time zones and JSON apply.
  *
  * @param types the table's columns in their order, with their types
- * @param key is stored in the same statement, with the row as its answer
+ * @param key is stored in the same statement, with the row as its response
  * @throws {ApiError} 409 when another statement with the key is running
  */
 export async function insertRow<Row extends postgres.MaybeRow, Column extends string>(

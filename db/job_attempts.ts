@@ -111,7 +111,7 @@ export async function renewLease(
   sql: Sql,
   { id, token }: AttemptKey,
   leaseMs: number,
-  progress: Readonly<Record<string, number | string>> | undefined,
+  progress: Readonly<Record<string, number>> | undefined,
 ): Promise<{ readonly cancel_requested: boolean } | undefined> {
   const [row] = await timed(sql)<{ cancel_requested: boolean }[]>`
     update lotline.jobs set

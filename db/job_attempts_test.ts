@@ -257,8 +257,8 @@ Deno.test("the last reported progress of a job stays", async () => {
   await renewLease(sql, job, 60_000, { done: 1 });
   await renewLease(sql, job, 60_000, undefined);
   deepStrictEqual((await rowOf(job.id)).progress, { done: 1 });
-  await renewLease(sql, job, 60_000, { done: 2, of: "3" });
-  deepStrictEqual((await rowOf(job.id)).progress, { done: 2, of: "3" });
+  await renewLease(sql, job, 60_000, { done: 2, of: 3 });
+  deepStrictEqual((await rowOf(job.id)).progress, { done: 2, of: 3 });
   deepStrictEqual({ ...await renewLease(sql, job, 60_000, undefined) }, {
     cancel_requested: false,
   });

@@ -151,7 +151,7 @@ Deno.test("only the token of the running attempt can renew, finish, fail or rele
     cancel_requested: false,
   });
   strictEqual(await completeJob(sql, { id, token }), "now");
-  strictEqual(await completeJob(sql, { id, token }), "before", "its answer may have been lost");
+  strictEqual(await completeJob(sql, { id, token }), "before", "its response may have been lost");
   strictEqual(await endAttempt(sql, { id, token }, { is: "failed", error: "x" }), undefined);
   strictEqual((await findJob(sql, id))?.state, "done");
 });

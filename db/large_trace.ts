@@ -6,18 +6,18 @@ import type { Session } from "./session.ts";
  * own, slice by slice, at one moment.
  */
 
-/** Called with a trace as it is read; lots have their fields in the order of the answer. */
+/** Called with a trace as it is read; lots have their fields in the order of the response. */
 interface TraceReader {
   /** Called first, with the lot itself. */
   central(lot: Lot): void;
-  /** Called with lots in the order of the answer, parents first. Returns their size in bytes. */
-  slice(upstream: LinkDirection, lots: readonly Lot[]): number;
+  /** Called with lots in the order of the response, parents first. Returns their size in bytes. */
+  slice(direction: LinkDirection, lots: readonly Lot[]): number;
 }
 
 export type LinkDirection = "parents" | "children";
 
-/** `too_many`: the lot has more links than may be read. */
-type LargeTraceOutcome = "read" | "missing" | "too_many";
+/** `too_large`: the lot has more links than may be read. */
+type LargeTraceOutcome = "read" | "missing" | "too_large";
 
 const MAX_SLICE_LOTS = 1_000;
 /** The approximate size of a slice, estimated from those before it. */
@@ -32,10 +32,10 @@ const ENDS = {
   children: { here: "parent_lot_id", there: "child_lot_id" },
 } as const;
 
-const countOf = (upstream: LinkDirection) => `
+const countOf = (direction: LinkDirection) => `
   (select count(*) from (
-    select from lot_genealogy where ${ENDS[upstream].here} = $1::text::uuid
-      and ${ENDS[upstream].there} is not null limit $2::text::int
+    select from lot_genealogy where ${ENDS[direction].here} = $1::text::uuid
+      and ${ENDS[direction].there} is not null limit $2::text::int
   ) found)`;
 const COUNT_LINKS = `select (${countOf("parents")} + ${countOf("children")})::int as links`;
 
@@ -43,11 +43,11 @@ const COUNT_LINKS = `select (${countOf("parents")} + ${countOf("children")})::in
  * The links are sorted without their lots: sorted together, 200,000 lots would go through PostgreSQL's
  * temporary files.
  */
-const declareCursor = (upstream: LinkDirection, centralId: string) => `
+const declareCursor = (direction: LinkDirection, centralId: string) => `
   declare linked_lots no scroll cursor for
   select ${COLUMNS} from (
-    select linked_at, id as link_id, ${ENDS[upstream].there} as lot_id from lot_genealogy
-    where ${ENDS[upstream].here} = '${centralId}' and ${ENDS[upstream].there} is not null
+    select linked_at, id as link_id, ${ENDS[direction].there} as lot_id from lot_genealogy
+    where ${ENDS[direction].here} = '${centralId}' and ${ENDS[direction].there} is not null
     order by linked_at, id
   ) link join lots lot on lot.id = link.lot_id
   order by link.linked_at, link.link_id`;
@@ -85,23 +85,23 @@ export async function readLargeTrace(
       central.id,
       String(maxLinks + 1),
     ]);
-    if (counted === undefined || counted.links > maxLinks) return "too_many";
+    if (counted === undefined || counted.links > maxLinks) return "too_large";
     reader.central(central);
-    for (const upstream of ["parents", "children"] as const) {
-      await sql.unsafe(declareCursor(upstream, central.id));
-      await readDirection(upstream);
+    for (const direction of ["parents", "children"] as const) {
+      await sql.unsafe(declareCursor(direction, central.id));
+      await readDirection(direction);
       await sql.unsafe("close linked_lots");
     }
     return "read";
   }
 
-  async function readDirection(upstream: LinkDirection): Promise<void> {
+  async function readDirection(direction: LinkDirection): Promise<void> {
     let max = FIRST_SLICE_LOTS;
     for (;;) {
       // No read-ahead: PostgreSQL and this thread take turns, so that they use one core instead of two.
       const rows = await sql.unsafe<Lot[]>(`fetch ${max} from linked_lots`);
       if (rows.length === 0) return;
-      const bytes = reader.slice(upstream, rows);
+      const bytes = reader.slice(direction, rows);
       // Slices grow slowly: the next lots may be larger than the last ones.
       const perLot = Math.max(1, bytes / rows.length);
       max = Math.max(1, Math.min(max * 4, Math.floor(SLICE_BYTES / perLot), MAX_SLICE_LOTS));

@@ -37,7 +37,8 @@ const ALPN = "postgresql";
 const DEFAULT_KEEP_ALIVE_MS = 30_000;
 
 /** Alerts about the client's certificate; the server sends some when the client has finished. */
-const CLIENT_ALERT = /alert: (?:\w*Certificate\w*|UnknownCA|DecryptError|AccessDenied)$/;
+const CLIENT_ALERT = /Certificate|UnknownCA|DecryptError|AccessDenied/;
+const ALERT = "received fatal alert: ";
 
 const KINDS: Readonly<Record<string, ProblemKind>> = {
   CERT_HAS_EXPIRED: "tls_expired",
@@ -160,9 +161,10 @@ async function encrypt(
 /** A failure of TLS in a form that says what is wrong. */
 export function tlsError(error: unknown): LinkError {
   if (error instanceof LinkError) return error;
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  const kind = KINDS[String(code)] ??
-    (CLIENT_ALERT.test(String(message)) ? "tls_client_key" : "tls_failed");
+  const code = (error as { code?: unknown }).code;
+  const message = error instanceof Error ? error.message : String(error);
+  const isOfClient = message.includes(ALERT) && CLIENT_ALERT.test(message);
+  const kind = KINDS[String(code)] ?? (isOfClient ? "tls_client_key" : "tls_failed");
   return new LinkError(kind, `TLS: ${message}`, { cause: error });
 }
 
@@ -181,10 +183,19 @@ async function tlsSettings(
     // As libpq: with a root certificate, the chain is checked in every mode.
     rejectUnauthorized: rootCert !== undefined || mode === "verify-ca" || mode === "verify-full",
     checkServerIdentity: (_host, { raw }) =>
-      mode !== "verify-full" || matchesHost(name, raw)
+      mode !== "verify-full" || isFor(name, raw)
         ? undefined
         : new LinkError("tls_name", `the server's certificate is not for ${name}`),
   };
+}
+
+/** Never throws: that would end the process. */
+function isFor(name: string, certificate: Uint8Array): boolean {
+  try {
+    return matchesHost(name, certificate);
+  } catch {
+    return false;
+  }
 }
 
 /** The first value of an event. @throws the signal's reason, or what ended the socket */

@@ -3,17 +3,18 @@ import type { Sql } from "./sql.ts";
 /** The direction in which links are followed: to the ingredients, or to the products. */
 export type Direction = "upstream" | "downstream";
 
+/** A text for each direction, made of the columns that a link leads from and to. */
+const byDirection = (textOf: (from: string, to: string) => string): Record<Direction, string> => ({
+  upstream: textOf("child_lot_id", "parent_lot_id"),
+  downstream: textOf("parent_lot_id", "child_lot_id"),
+});
+
 // A join, since a generic plan of "= any" without an index compares with one id after the other.
-const listNext = (from: string, to: string) => `
+const LIST_NEXT = byDirection((from, to) => `
   select array_agg(id)::text as ids from (
     select distinct link.${to} as id from unnest($1::uuid[]) lot (id)
     join lot_genealogy link on link.${from} = lot.id where link.${to} is not null order by 1 limit $2
-  ) next`;
-
-const LIST_NEXT: Record<Direction, string> = {
-  upstream: listNext("child_lot_id", "parent_lot_id"),
-  downstream: listNext("parent_lot_id", "child_lot_id"),
-};
+  ) next`);
 
 /**
  * The ids of the lots one link further than some lots, the first `max` in the order of ids. They come
@@ -34,7 +35,7 @@ export async function listNextLots(
 
 // "offset 0": each step uses the index. A plan for many steps at once would read the whole table for
 // each level.
-const listLevels = (from: string, to: string) => `
+const LIST_LEVELS = byDirection((from, to) => `
   with recursive step (id, depth) as (
     select unnest($1::uuid[]), 0
     union
@@ -43,12 +44,7 @@ const listLevels = (from: string, to: string) => `
     ) next where depth < $2
   )
   select array_agg(id order by id)::text as ids, sum(count(*)) over ()::int = $3 as "isCut"
-  from (select * from step limit $3) found group by depth order by depth`;
-
-const LIST_LEVELS: Record<Direction, string> = {
-  upstream: listLevels("child_lot_id", "parent_lot_id"),
-  downstream: listLevels("parent_lot_id", "child_lot_id"),
-};
+  from (select * from step limit $3) found group by depth order by depth`);
 
 /**
  * The ids of the lots one link further than some lots, two links further, and so on: `levels` such

@@ -7,13 +7,13 @@ import { type ColumnValues, conflictsOf, insertRow, unknownReference } from "./i
 import { textArray } from "./text_array.ts";
 import type { Write } from "./write.ts";
 
-/** A row of `lots` as answers show it; see the contract for each field. */
+/** A row of `lots` as responses show it; see the contract for each field. */
 export type Lot = components["schemas"]["Lot"];
 
 /** A lot with the lots one hop away, one entry a link. */
 export type Trace = components["schemas"]["Trace"];
 
-/** The columns of `lots` with their types, in the order in which answers show them. */
+/** The columns of `lots` with their types, in the order in which responses show them. */
 export const LOT_COLUMNS = {
   id: "uuid",
   lot_code: "text",
@@ -55,8 +55,8 @@ const fits = (lot: string) =>
 
 const COLUMNS = Object.keys(LOT_COLUMNS);
 
-const linkedLots = (upstream: "parents" | "children", here: string, there: string) => `
-    select central.lot_code, '${upstream}', link.linked_at, link.id,
+const linkedLots = (direction: "parents" | "children", here: string, there: string) => `
+    select central.lot_code, '${direction}', link.linked_at, link.id,
       ${COLUMNS.map((column) => `lot.${column}`)}, ${fits("lot")}
     from central
     cross join lateral (

@@ -11,8 +11,8 @@ const LINK_COLUMNS = {
   linked_at: "timestamptz",
 };
 
-// The old server answers with `select *` on these: an additional column is an additional field in its
-// answers, which Lotline would lack.
+// The old server responds with `select *` on these: an additional column is an additional field in
+// its responses, which Lotline would lack.
 const SHOWN = { users: USER_COLUMNS, lots: LOT_COLUMNS, qc_decisions: QC_DECISION_COLUMNS };
 const READ = { ...SHOWN, lot_genealogy: LINK_COLUMNS };
 

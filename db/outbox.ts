@@ -23,7 +23,7 @@ const MAX_CODES = 5_000;
 /** Lots and codes in the changes of a batch, with repetitions. */
 const MAX_NAMES = 50_000;
 
-// An inserted lot is in no cached answer: a 404 is never cached, and links come after their lots.
+// An inserted lot is in no cached response: a 404 is never cached, and links come after their lots.
 const NAMES_LOTS = "source <> 'qc_decisions' and (source, operation) <> ('lots', 'INSERT')";
 
 const HORIZON = "pg_snapshot_xmin(pg_current_snapshot())";
@@ -54,7 +54,7 @@ const READ = `
       (select count(*) as names from named) named, (select count(*) as codes from coded) coded
   ),
   touched as (select distinct lot, source from named where not (select is_many from size)),
-  answers as (
+  changed as (
     select lot from touched
     union
     select link.parent_lot_id from touched join lot_genealogy link on link.child_lot_id = lot
@@ -66,10 +66,10 @@ const READ = `
   )
   select
     coalesce((select json_agg(distinct xid::text) from batch), '[]') as transactions,
-    (select array_agg(lot)::text from answers) as "lotIds",
+    (select array_agg(lot)::text from changed) as "lotIds",
     coalesce((select json_agg(distinct code) from coded where not is_many), '[]') as codes,
     is_many or exists (select from batch where lots is null and ${NAMES_LOTS})
-      or (select count(*) from answers) > ${MAX_CODES} as everything,
+      or (select count(*) from changed) > ${MAX_CODES} as everything,
     is_many as many,
     case when is_cut then least(${HORIZON}, (select xid from batch order by xid desc limit 1))
       else ${HORIZON} end::text as horizon,
@@ -86,6 +86,7 @@ const FIND_CODES = "select lot_code from lots where id = any($1::uuid[])";
  * only cost time, since the removed ones are still in the table
  */
 export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
+  type Window = Pick<OutboxBatch, "horizon" | "lost"> & { readonly isThere: boolean };
   const seen = await sql.unsafe<Window[]>(READ_WINDOW, [from], { prepare: true });
   const { isThere, ...state } = oneRow(seen);
   if (!isThere) {
@@ -97,8 +98,6 @@ export async function readOutbox(sql: Sql, from: string): Promise<OutboxBatch> {
   const lots = await sql.unsafe<{ lot_code: string }[]>(FIND_CODES, [lotIds], { prepare: true });
   return { ...batch, lotCodes: [...new Set([...codes, ...lots.map((lot) => lot.lot_code)])] };
 }
-
-type Window = Pick<OutboxBatch, "horizon" | "lost"> & { readonly isThere: boolean };
 
 interface Read extends Omit<OutboxBatch, "lotCodes"> {
   /** A PostgreSQL array. */

@@ -5,10 +5,10 @@ import { findSavedRow, type IdempotencyKey } from "./idempotency_keys.ts";
 import { type ColumnValues, conflictsOf, insertRow, unknownReference } from "./insert.ts";
 import type { Write } from "./write.ts";
 
-/** A row of `qc_decisions` as answers show it. */
+/** A row of `qc_decisions` as responses show it. */
 export type QcDecision = components["schemas"]["QcDecision"];
 
-/** The columns of `qc_decisions` with their types, in the order in which answers show them. */
+/** The columns of `qc_decisions` with their types, in the order in which responses show them. */
 export const QC_DECISION_COLUMNS = {
   id: "uuid",
   lot_id: "uuid",

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import type { Sql } from "./sql.ts";
 import { freshDatabase } from "../testing/database.ts";
-import { disableAccount, enableAccount, setRole } from "./accounts.ts";
+import { setDisabled, setRole } from "./accounts.ts";
 import { type AccountState, findRevocations, revokeToken } from "./revocations.ts";
 import { insertAccount } from "../testing/accounts.ts";
 
@@ -48,8 +48,8 @@ Deno.test("an account that differs from the known state is reported once, whiche
       ["no role", async () => await sql`update users set role = null where id = ${userId}`, {
         role: null,
       }],
-      ["disabled", () => disableAccount(sql, userId), { disabled: true }],
-      ["enabled", () => enableAccount(sql, userId), { disabled: false }],
+      ["disabled", () => setDisabled(sql, userId, true), { disabled: true }],
+      ["enabled", () => setDisabled(sql, userId, false), { disabled: false }],
       [
         "disabled by SQL",
         async () =>
@@ -136,10 +136,10 @@ Deno.test("a change of an account ends its existing tokens, and new ones work wi
   await using database = await freshDatabase();
   const id = crypto.randomUUID();
   const before = seconds();
-  for (const change of [disableAccount, enableAccount]) {
-    const from = await change(database.sql, id);
+  for (const isDisabled of [true, false]) {
+    const from = await setDisabled(database.sql, id, isDisabled);
     ok(Number.isInteger(from) && from > before && from <= seconds() + 2, `${from - before} s`);
     const { disabled, tokensFrom } = await stateOf(database.sql, id);
-    deepStrictEqual([disabled, tokensFrom], [change === disableAccount, from]);
+    deepStrictEqual([disabled, tokensFrom], [isDisabled, from]);
   }
 });

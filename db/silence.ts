@@ -11,6 +11,9 @@ export interface SilenceWatch {
   end(): void;
 }
 
+/** The time to read what has arrived while this process was busy, in ms. */
+const GRACE_MS = 50;
+
 /**
  * @param maxMs how long nothing may arrive while a statement waits for its response; 0: for ever
  * @param onSilent called once, when it took longer
@@ -19,6 +22,7 @@ export function watchSilence(maxMs: number, onSilent: () => void): SilenceWatch 
   let waiting = 0;
   let since = 0;
   let hasBegun = false;
+  let isOverdue = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   const arm = (ms: number) => {
@@ -31,8 +35,9 @@ export function watchSilence(maxMs: number, onSilent: () => void): SilenceWatch 
     timer = undefined;
     if (waiting === 0) return;
     const restMs = since + maxMs - performance.now();
-    if (restMs > 0) arm(restMs);
-    else onSilent();
+    if (restMs <= 0 && isOverdue) return onSilent();
+    isOverdue = restMs <= 0;
+    arm(isOverdue ? GRACE_MS : restMs);
   };
   const expect = () => {
     since = performance.now();

@@ -123,6 +123,22 @@ Deno.test("a response that arrives in parts is not silence", async () => {
   watch.end();
 });
 
+Deno.test("what arrives while the process is busy is read before it counts as silence", async () => {
+  let silences = 0;
+  const watch = watchSilence(50, () => silences++);
+  watch.begin();
+  watch.sent();
+  const until = performance.now() + 200;
+  while (performance.now() < until);
+  // Runs after the timer, as reading from the network does.
+  await delay(0);
+  watch.received();
+  watch.settled();
+  await delay(200);
+  strictEqual(silences, 0);
+  watch.end();
+});
+
 Deno.test("statements behind the first don't put off its silence", async () => {
   const began = performance.now();
   const { promise, resolve } = Promise.withResolvers<number>();

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import type { Sql } from "./sql.ts";
-import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "./stored_results.ts";
+import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "./retention.ts";
 
 /**
  * Stores a trace with a result of this many bytes, finished this many minutes ago; returns its id.
@@ -57,7 +57,7 @@ Deno.test("a result of a moment ago stays, and so does one that was never delive
   const { sql } = database;
   const awaited = await insertDone(sql, 1_000, 9);
   const [goes, recent] = [await insertDone(sql, 1_000, 8), await insertDone(sql, 1_000, 0)];
-  await keep(sql, "unanswered", awaited, null);
+  await keep(sql, "unsent", awaited, null);
   strictEqual(await all(() => deleteExcessTraces(sql, 10)), 1);
   const left = await sql<{ id: string }[]>`select id from lotline.traces`;
   deepStrictEqual(left.map(({ id }) => id).sort(), [awaited, recent].sort());

@@ -24,7 +24,7 @@ const CHUNK_BYTES = 1_000_000;
 /** Chunks of lots have smaller numbers; no trace has so many of them. */
 const FIRST_OF_LINKS = 1_000_000_000;
 
-/** A column's value as JSON, as answers show it. */
+/** A column's value as JSON, as responses show it. */
 function jsonOf(column: string, type: string): string {
   const quoted = (text: string) => `coalesce('"' || ${text} || '"', 'null')`;
   switch (type) {

@@ -64,18 +64,16 @@ export async function insertTrace(
   return row?.lot_id;
 }
 
-interface TraceQuery extends Omit<TraceRequest, "id"> {
-  /** See `account` in http/operation.ts. */
-  readonly account: string;
-}
-
 /**
  * Finds a trace with the result that one would have that begins now; see `lotline.find_same_trace`.
+ *
+ * @param account see `account` in http/operation.ts
  * @param key is stored with it
  */
 export async function findSameTrace(
   sql: Sql,
-  { lotCode, direction, maxDepth, atMost, account }: TraceQuery,
+  { lotCode, direction, maxDepth, atMost }: Omit<TraceRequest, "id">,
+  account: string,
   key?: IdempotencyKey,
 ): Promise<string | undefined> {
   const [same] = await timed(sql)<{ id: string }[]>`
@@ -96,8 +94,6 @@ export interface TraceBounds {
   readonly waiting: number;
 }
 
-type QueuedTrace = { readonly id: string } | { readonly full: keyof TraceBounds };
-
 /**
  * Makes a job of a trace, unless another trace has the same result by now or a bound is reached.
  * Concurrent requests are executed one after the other.
@@ -111,7 +107,7 @@ export async function queueTrace(
   account: string,
   bounds: TraceBounds,
   key?: IdempotencyKey,
-): Promise<QueuedTrace> {
+): Promise<{ readonly id: string } | { readonly full: keyof TraceBounds }> {
   const [queued] = await timed(sql)<{ id: string | null; isAccountFull: boolean }[]>`
     with trace as materialized (
       -- Locked: if it was deleted meanwhile, its job and key would remain.
@@ -125,15 +121,15 @@ export async function queueTrace(
       from trace, place
       where same is null and mine < ${bounds.ofAccount} and waiting < ${bounds.waiting}
       returning id
-    ), answering as (
+    ), taken as (
       select same as id from place where same is not null
       union all
       select trace.id from trace, job
-    )${withSavedKey(sql, key, sql`id from answering`)}, queued as (
+    )${withSavedKey(sql, key, sql`id from taken`)}, queued as (
       update lotline.traces set job_id = job.id, snapshot = pg_current_snapshot()
       from job where traces.id = ${id}
     )
-    select (select id from answering) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
+    select (select id from taken) as id, mine >= ${bounds.ofAccount} as "isAccountFull"
     from place`;
   if (queued === undefined) throw new Error("the trace is gone");
   if (queued.id !== null) return { id: queued.id };

@@ -21,19 +21,10 @@ export interface QueueState {
   readonly expiredLeases: number;
 }
 
-/** The state of the outbox and its relay. */
-export interface ChangesState {
-  /** Changes that wait for a relay, {@link MAX_ROWS} at most. */
-  readonly rows: number;
-  /** The size of the table without its index, in bytes. */
-  readonly bytes: number;
-  /** From this size on changes are no longer stored, in bytes. */
-  readonly limit: number;
-  /** How many changes were never stored. */
-  readonly lost: number;
-  /** 1 when a relay works. */
-  readonly relays: number;
-  /** For how long the relay has sent nothing, in s; null: there is none, or it can't be seen. */
+/** The state of the outbox and its relay: what each number is, says its gauge in get_metrics.ts. */
+export interface ChangesState
+  extends Readonly<Record<"rows" | "bytes" | "limit" | "lost" | "relays", number>> {
+  /** Null: there is no relay, or it can't be seen. */
   readonly silent: number | null;
 }
 

@@ -117,7 +117,7 @@ Deno.test("a data folder of another major version is refused by name and stays u
   ok(server.port > 0);
 });
 
-Deno.test("two concurrent starts get different ports and both answer", async () => {
+Deno.test("two concurrent starts get different ports and both respond", async () => {
   await using folder = await temporaryFolder();
   const [first, second] = await Promise.all(
     ["a", "b"].map((name) =>

@@ -60,7 +60,7 @@ const PORT_TAKEN = "Address already in use";
 const STOP_MS = 10_000;
 
 /**
- * Starts a server; resolves when it answers. `undefined` when this machine has none and none could
+ * Starts a server; resolves when it responds. `undefined` when this machine has none and none could
  * be installed: `progress` gets the reason.
  *
  * @throws {PortTakenError} when a given port is taken
@@ -179,7 +179,7 @@ async function stopLeftOver(dir: string, pidFile: string, progress: (line: strin
   await stopProcess(pid, STOP_MS);
 }
 
-/** Waits until our own process answers on the port; false when it ended instead. */
+/** Waits until our own process responds on the port; false when it ended instead. */
 async function responses(server: TiedProcess, port: number): Promise<boolean> {
   let gone = false;
   server.exited.then(() => gone = true);

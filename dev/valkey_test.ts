@@ -30,7 +30,7 @@ async function connected<T>(
   }
 }
 
-Deno.test("a server starts on a free port, answers, and loses its data at a restart", async () => {
+Deno.test("a server starts on a free port, responds, and loses its data at a restart", async () => {
   await using folder = await temporaryFolder();
   await using server = await started({ dir: `${folder.path}/valkey` });
   strictEqual(server.url, `redis://127.0.0.1:${server.port}`);
@@ -57,13 +57,13 @@ Deno.test("a paused server keeps connections without replies until it is resumed
   await using server = await started({ dir: `${folder.path}/valkey` });
   await connected(server, async (client) => {
     server.pause();
-    let answered = false;
+    let responded = false;
     const response = client.ping().then((text) => {
-      answered = true;
+      responded = true;
       return text;
     });
     await delay(300);
-    strictEqual(answered, false);
+    strictEqual(responded, false);
     server.resume();
     strictEqual(await response, "PONG");
   });

@@ -90,8 +90,8 @@ Deno.test("an invalid proof is 403 on every operation, unknown paths and methods
 Deno.test("a proof may be reused, and no request with it has an effect", async () => {
   const headers = { [DRY_RUN_HEADER]: proof() };
   for (let i = 0; i < 3; i++) {
-    const { status, headers: answered } = await api.post(PATH, LOT, headers);
-    deepStrictEqual([status, answered.get(DRY_RUN_HEADER)], [201, "done"]);
+    const { status, headers: received } = await api.post(PATH, LOT, headers);
+    deepStrictEqual([status, received.get(DRY_RUN_HEADER)], [201, "done"]);
   }
   strictEqual(await lotsCalled("DRY-RUN-1"), 0);
 });
@@ -106,7 +106,7 @@ Deno.test("an operation that can't run without an effect is 403 with a valid pro
   deepStrictEqual(await dump(sql), before);
 });
 
-Deno.test("a read with a proof is answered as usual", async () => {
+Deno.test("a read with a proof has the usual response", async () => {
   for (const path of ["/api/health", "/api/traceability/MIX-BATCH-88?a=%20b", "/docs", "/api/x"]) {
     for (const method of ["GET", "HEAD"]) {
       const real = await api.send(path, { method });

@@ -40,8 +40,30 @@ const BEGIN = "begin read write; set local lotline.dry_run = 'on'";
  */
 export function createRolledBackWrites(open: (onEnd: () => void) => Session, address: string) {
   const sessions = createSessionPool(open, DRY_RUN_SESSIONS.idleTimeoutMs, address);
-  const turns = new Turns();
+  const waiting = new Set<() => void>();
+  let free = MAX_CONCURRENT;
 
+  /** Waits for one of the turns, which are given in order. */
+  const takeTurn = async (): Promise<void> => {
+    if (free > 0) {
+      free--;
+      return;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waiting.add(resolve);
+    await withDeadline(promise, TURN_TIMEOUT_MS, () => {
+      waiting.delete(resolve);
+      throw new QueryDeadlineError(`no place for a dry run in ${TURN_TIMEOUT_MS} ms`);
+    });
+  };
+  const releaseTurn = () => {
+    const [next] = waiting;
+    if (next === undefined) free++;
+    else {
+      waiting.delete(next);
+      next();
+    }
+  };
   const run = <Row extends postgres.MaybeRow>(statement: WritingStatement) =>
     sessions.use((session) =>
       withDeadline(executeAndRollBack<Row>(session, statement), RESPONSE_TIMEOUT_MS, () => {
@@ -52,7 +74,7 @@ export function createRolledBackWrites(open: (onEnd: () => void) => Session, add
   return {
     /** @throws {QueryDeadlineError} when too many are running, or PostgreSQL doesn't respond */
     async write<Row extends postgres.MaybeRow>(statement: WritingStatement): Promise<Row[]> {
-      await turns.acquire();
+      await takeTurn();
       try {
         const outcome = await run<Row>(statement).catch((error) => {
           if (error instanceof QueryDeadlineError) throw error;
@@ -62,7 +84,7 @@ export function createRolledBackWrites(open: (onEnd: () => void) => Session, add
         if ("error" in outcome) throw outcome.error;
         return outcome.rows;
       } finally {
-        turns.release();
+        releaseTurn();
       }
     },
     [Symbol.dispose]: () => void sessions[Symbol.asyncDispose](),
@@ -97,35 +119,5 @@ async function executeAndRollBack<Row extends postgres.MaybeRow>(
     // The first failure has the cause.
     if (!await isOver || isStaleStatement(error)) throw error;
     return { error };
-  }
-}
-
-/** Admits {@link MAX_CONCURRENT} at a time, in their order. */
-class Turns {
-  readonly #waiting = new Set<() => void>();
-  #free = MAX_CONCURRENT;
-
-  /** @throws {QueryDeadlineError} after {@link TURN_TIMEOUT_MS} */
-  async acquire(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.add(resolve);
-    await withDeadline(promise, TURN_TIMEOUT_MS, () => {
-      this.#waiting.delete(resolve);
-      throw new QueryDeadlineError(`no place for a dry run in ${TURN_TIMEOUT_MS} ms`);
-    });
-  }
-
-  release(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#free++;
-      return;
-    }
-    this.#waiting.delete(next);
-    next();
   }
 }

@@ -1,25 +1,33 @@
+import { createHash } from "node:crypto";
 import type { OperationId } from "../auth/access.ts";
 import type { LoginThrottle } from "../auth/throttle.ts";
 import { createTokenIssuer } from "../auth/tokens.ts";
 import type { WatchedKeys } from "../auth/watched_keys.ts";
-import { DRY_RUN_DONE, DRY_RUN_HEADER } from "../contract/dry_run.ts";
+import {
+  DRY_RUN_DONE,
+  DRY_RUN_HEADER,
+  isDryRunProof,
+  isTimelyDryRun,
+} from "../contract/dry_run.ts";
+import { KEY_PATTERN } from "../contract/request_values.ts";
 import { openSession } from "../db/session.ts";
 import type { Write } from "../db/write.ts";
 import { ApiError } from "../errors.ts";
-import type { BodyLimits } from "../http/body.ts";
+import { type BodyLimits, maxCompressed } from "../http/body.ts";
 import type { Effects, RequestState } from "../http/operation.ts";
+import { targetOf } from "../http/paths.ts";
 import type { Respond, Step } from "../http/request_pipeline.ts";
 import type { DryRunOutcome, Metrics } from "../metrics.ts";
-import { provenDryRun } from "./proof.ts";
+import { readBytes } from "../read_bytes.ts";
 import { createRolledBackWrites, DRY_RUN_SESSIONS } from "./rolled_back_writes.ts";
 
 /*
- * Dry runs: the gateway requests the service's answer to a request before the old server executes it.
+ * Dry runs: the gateway requests the service's response before the old server executes a request.
  * This folder is all of them: a step that app.ts adds to the request pipeline. Without the step the
  * header has no effect.
  */
 
-/** The audience of the token in a dry run's answer to a login. Nothing accepts such a token. */
+/** The audience of the token in a dry run's response to a login. Nothing accepts such a token. */
 const DRY_RUN_AUDIENCE = "lotline-dry-run";
 
 /** Writing operations whose effects are all in the request's state. */
@@ -35,18 +43,14 @@ interface Deps {
   readonly metrics: Pick<Metrics, "dryRun">;
 }
 
-/** Disposing closes the step's connections. */
-export interface DryRunStep extends Disposable {
-  readonly step: Step;
-}
-
 /**
- * The step of dry runs: a request with a proof gets its answer, with effects that store nothing. Without
- * a valid proof the answer is 403, and so it is for an operation that needs its effect.
+ * The step of dry runs: a request with a proof gets its response, with effects that store nothing.
+ * Without a valid proof the response is 403, and so it is for an operation that needs its effect.
+ * Disposing closes its connections.
  */
 export function createDryRunStep(
   { secret, databaseUrl, keys, throttle, limits, metrics }: Deps,
-): DryRunStep {
+) {
   const writes = createRolledBackWrites(
     (onEnd) => openSession(databaseUrl, { ...DRY_RUN_SESSIONS, onEnd }),
     databaseUrl,
@@ -76,12 +80,13 @@ export function createDryRunStep(
     return response;
   };
 
+  const step: Step = (request, facts, next) =>
+    // `has` would make a list of all headers first.
+    request.headers.get(DRY_RUN_HEADER) === null
+      ? next(request, facts)
+      : dryRun(request, facts, next);
   return {
-    step: (request, facts, next) =>
-      // `has` would make a list of all headers first.
-      request.headers.get(DRY_RUN_HEADER) === null
-        ? next(request, facts)
-        : dryRun(request, facts, next),
+    step,
     [Symbol.dispose]: () => writes[Symbol.dispose](),
   };
 }
@@ -92,7 +97,7 @@ function canRunDry(operation: OperationId | undefined, method: string): boolean 
     CAN_RUN_DRY.has(operation);
 }
 
-/** Effects that store nothing and lead to the same answer. */
+/** Effects that store nothing and lead to the same response. */
 function effectsOfDryRun(write: Write, keys: WatchedKeys, throttle: LoginThrottle): Effects {
   const nothing = () => {};
   return {
@@ -102,7 +107,7 @@ function effectsOfDryRun(write: Write, keys: WatchedKeys, throttle: LoginThrottl
       consumeThrottle: throttle.peek,
       write,
       // The token expires at once.
-      issueToken: createTokenIssuer({ keys, minutes: 0, audience: DRY_RUN_AUDIENCE }),
+      issueToken: createTokenIssuer(keys, 0, DRY_RUN_AUDIENCE),
       rehashes: false,
       noteLongPassword: nothing,
       onOutcome: nothing,
@@ -110,4 +115,45 @@ function effectsOfDryRun(write: Write, keys: WatchedKeys, throttle: LoginThrottl
     // The sender of dry runs guesses no passwords.
     holdsBack: false,
   };
+}
+
+const KEY_HEADER = "idempotency-key";
+
+/**
+ * Checks the proof that a request for a dry run comes from a holder of the secret, and returns the
+ * request with an unread body. A repeated header is no proof.
+ *
+ * The returned request has no `Idempotency-Key`: its response is compared with that of a server
+ * without keys. A malformed key stays, to be refused.
+ *
+ * @param secret undefined: all dry runs are refused
+ * @throws {ApiError} 403 no proof, or not for this request or moment; 400, 408 the body didn't arrive
+ */
+async function provenDryRun(
+  request: Request,
+  secret: string | undefined,
+  limits: BodyLimits,
+): Promise<Request> {
+  const proof = request.headers.get(DRY_RUN_HEADER) ?? "";
+  // Without a possible proof the body isn't read.
+  if (secret === undefined || !isTimelyDryRun(proof, Date.now())) throw unproven();
+  const hash = createHash("sha256");
+  // One byte more than is ever accepted: a body that is too large stays so.
+  const max = maxCompressed(limits) + 1;
+  const { bytes, size } = await readBytes(
+    request,
+    { max, deadlineMs: limits.deadlineMs },
+    (chunk) => hash.update(chunk),
+  );
+  const { method, url } = request;
+  const received = { method, target: targetOf(url), bodyHash: hash.digest("hex"), proof };
+  if (!isDryRunProof(secret, received, Date.now())) throw unproven();
+  const headers = new Headers(request.headers);
+  if (KEY_PATTERN.test(headers.get(KEY_HEADER) ?? "")) headers.delete(KEY_HEADER);
+  if (request.body === null) return new Request(url, { method, headers });
+  return new Request(url, { method, headers, body: size > max ? new Uint8Array(max) : bytes });
+}
+
+function unproven(): ApiError {
+  return new ApiError("dry_run_unproven", "This is no valid request for a dry run");
 }

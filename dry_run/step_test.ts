@@ -191,7 +191,7 @@ Deno.test("a dry write invalidates nothing in the cache", async () => {
     environment: { DRY_RUN_SECRET: SECRET, VALKEY_URL: valkey.server.url },
   });
   const link = connectValkey(valkey.server.url, () => {});
-  await eventually("Valkey answers", () => link.isUsable());
+  await eventually("Valkey responds", () => link.isUsable());
   const keys = async () => (await link.tryCommand((client) => client.keys("*")))?.sort();
   const before = await keys();
   strictEqual((await postDry(api, "/api/lots", { lot_code: "CACHED" })).status, 201);

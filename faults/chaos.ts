@@ -39,7 +39,7 @@ if (what === "jobs") {
   Deno.exit(0);
 }
 
-console.log(`seed ${seed}, ${amount} answers`);
+console.log(`seed ${seed}, ${amount} responses`);
 const { reads, changes, ownWrites, wrong, stale, hits } = await hammerStumbling({
   seed,
   reads: amount,

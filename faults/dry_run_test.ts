@@ -30,15 +30,15 @@ Deno.test("dry runs while PostgreSQL is killed and started: 201 or 503, and noth
     }
   };
   const workers = Array.from({ length: 8 }, (_, worker) => keepSending(worker));
-  const answered = (status: number) => statuses.get(status) ?? 0;
+  const countOf = (status: number) => statuses.get(status) ?? 0;
   for (let round = 1; round <= 2; round++) {
-    await eventually("dry runs go well", () => Promise.resolve(answered(201) > 50));
+    await eventually("dry runs go well", () => Promise.resolve(countOf(201) > 50));
     await server.kill();
-    await eventually("they notice", () => Promise.resolve(answered(503) > 20));
+    await eventually("they notice", () => Promise.resolve(countOf(503) > 20));
     await server.start();
     statuses.clear();
   }
-  await eventually("they go well again", () => Promise.resolve(answered(201) > 50));
+  await eventually("they go well again", () => Promise.resolve(countOf(201) > 50));
   isOver = true;
   await Promise.all(workers);
   await using reading = {
@@ -118,7 +118,7 @@ Deno.test("dry runs over a link that carries nothing are 503, and work when it i
   strictEqual(await send(), 201);
   link.swallow();
   const requested = Promise.all(Array.from({ length: 6 }, send));
-  deepStrictEqual(await withDeadline("all are answered", requested), Array(6).fill(503));
+  deepStrictEqual(await withDeadline("all have a response", requested), Array(6).fill(503));
   link.heal();
   await eventually("they go well again", async () => await send() === 201);
 });

@@ -152,7 +152,7 @@ Deno.test("200 writes while PostgreSQL is killed and started, each repeated unti
         ? ["/api/lots", { lot_code: `KILLED-${i}` }, `lot-${i}`]
         : ["/api/qc-decisions", { notes: `KILLED-${i}` }, `decision-${i}`],
   );
-  let answered = 0;
+  let responded = 0;
   let outage: Promise<void> | undefined;
   const killAndStart = async () => {
     await server.kill();
@@ -160,7 +160,7 @@ Deno.test("200 writes while PostgreSQL is killed and started, each repeated unti
   };
   const first = await eachOf(requests, async (request) => {
     const response = await send(api, request);
-    if (++answered === 50) outage = killAndStart();
+    if (++responded === 50) outage = killAndStart();
     return response;
   });
   await outage;

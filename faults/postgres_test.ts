@@ -39,7 +39,7 @@ async function isAlive({ process }: TestApi): Promise<boolean> {
 function onlySuccessOrAway({ statuses, broken, refused }: LoadResult) {
   deepStrictEqual(broken, []);
   for (const status of statuses.keys()) {
-    ok([200, 201, 503].includes(status), `an answer was ${status}`);
+    ok([200, 201, 503].includes(status), `a response was ${status}`);
   }
   for (const { headers, json } of refused) {
     strictEqual(headers.get("retry-after"), "1");
@@ -58,8 +58,8 @@ for (const [how, end] of [["restarted", "restart"], ["killed and started", "kill
     await using both = await startBoth();
     const { api, server } = both;
     const outage = Promise.withResolvers<void>();
-    const during = mixedLoad(api, 1_000, (answered) => {
-      if (answered !== 200) return;
+    const during = mixedLoad(api, 1_000, (completed) => {
+      if (completed !== 200) return;
       (async () => {
         await server[end === "kill" ? "kill" : "stop"]();
         await delay(300);
@@ -89,7 +89,7 @@ for (const [how, end] of [["restarted", "restart"], ["killed and started", "kill
 /** The time until the next try of postgres.js by now, with its default backoff. */
 const BACKED_OFF_MS = 8_000;
 
-Deno.test("a service that waited long for PostgreSQL answers soon after its return", async () => {
+Deno.test("a service that waited long for PostgreSQL responds soon after its return", async () => {
   await using both = await startBoth();
   const { api, server } = both;
   await server.stop();
@@ -115,8 +115,8 @@ Deno.test("connections that PostgreSQL ends under load are 503 at worst", async 
   await using both = await startBoth();
   const { api, sql } = both;
   const ends: Promise<unknown>[] = [];
-  const result = await mixedLoad(api, 600, (answered) => {
-    if (answered % 100 !== 50) return;
+  const result = await mixedLoad(api, 600, (completed) => {
+    if (completed % 100 !== 50) return;
     ends.push(sql`
       select pg_terminate_backend(pid) from pg_stat_activity
       where application_name = 'lotline-api'`.execute());
@@ -143,7 +143,7 @@ Deno.test("a link that carries nothing is 503 within the deadline, and the pool 
   await request;
   deepStrictEqual(order, ["probe", "request"], "a probe must not wait as long as a request");
   const lost = await withDeadline(
-    "all are answered",
+    "all have a response",
     Promise.all(Array.from({ length: 20 }, () => api.get("/api/traceability/BEFORE"))),
   );
   deepStrictEqual([...new Set(lost.map(({ status }) => status))], [503]);

@@ -8,7 +8,7 @@ import { delay } from "../timing.ts";
 // Runs alone: running requests must end within the grace period.
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  Deno.test(`requests that were accepted before ${signal} are answered, then the process ends with 0`, async () => {
+  Deno.test(`requests that were accepted before ${signal} get their responses, then the process ends with 0`, async () => {
     await using database = await freshDatabase();
     await using api = await startApi({ databaseUrl: database.url });
     const { sql } = database;
@@ -55,14 +55,14 @@ async function waitForBlocked(
 Deno.test("under load on persistent connections, SIGTERM fails no accepted request", async () => {
   await using api = await startApi();
   const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
-  let answered = 0;
+  let responded = 0;
   let isStopping = false;
   const failures: string[] = [];
   const worker = async () => {
     for (;;) {
       const outcome = await get(api, agent);
       if (outcome === 200) {
-        answered++;
+        responded++;
         continue;
       }
       // After it stops listening, a request may find no server; an accepted one must not be
@@ -72,7 +72,7 @@ Deno.test("under load on persistent connections, SIGTERM fails no accepted reque
     }
   };
   const workers = Array.from({ length: 16 }, worker);
-  await eventually("500 are answered", () => answered >= 500, { seconds: 120 });
+  await eventually("500 have a response", () => responded >= 500, { seconds: 120 });
   isStopping = true;
   api.process.kill("SIGTERM");
   await withDeadline("the load ends", Promise.all(workers));

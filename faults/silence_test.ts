@@ -24,11 +24,11 @@ const authority = await makeAuthority(folder.path);
 const postgres = await tlsPostgres(await authority.issue({ names: ["IP:127.0.0.1"] }));
 const { url } = postgres.server;
 await migrate(url, () => {});
-const sql = connect({ url, max: 2 });
+const pool = openPool(url);
+const { sql } = pool;
 await resetToSeed(sql, await loadSeed());
-await createEffects(sql);
 Deno.test.afterAll(async () => {
-  await sql.end({ timeout: 1 });
+  await pool[Symbol.asyncDispose]();
   await postgres[Symbol.asyncDispose]();
   await folder[Symbol.asyncDispose]();
 });
@@ -38,10 +38,17 @@ const SOON = { seconds: 7 };
 /** As many as the API has connections, twice. */
 const REQUESTS = 20;
 
+const addressWith = (sslmode: string) => postgres.address({ query: `sslmode=${sslmode}` });
+
+function openPool(url: string): { readonly sql: Sql } & AsyncDisposable {
+  const sql = connect({ url, max: 2 });
+  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
+}
+
 const outboxOf = async (sql: Sql) => (await sql`select from lotline.outbox`).length;
 
 for (const sslmode of ["disable", "require"]) {
-  const linked = () => openLinkTo(postgres.address({ query: `sslmode=${sslmode}` }));
+  const linked = () => openLinkTo(addressWith(sslmode));
 
   Deno.test(`the API responds again over a healed network (sslmode=${sslmode})`, async () => {
     await using link = await linked();
@@ -74,13 +81,20 @@ for (const sslmode of ["disable", "require"]) {
   });
 
   Deno.test(`a worker claims jobs again over a healed network (sslmode=${sslmode})`, async () => {
-    await using link = await linked();
+    // A database of its own: the API and the worker leave jobs of other kinds.
+    const name = `jobs_${sslmode}`;
+    await sql`create database ${sql(name)}`;
+    const at = (address: string) => address.replace(/\/postgres(?=\?|$)/, `/${name}`);
+    await migrate(at(url), () => {});
+    await using jobs = openPool(at(url));
+    await createEffects(jobs.sql);
+    await using link = await openLinkTo(at(addressWith(sslmode)));
     await using _worker = await startJobWorker({ databaseUrl: link.url, leaseMs: 2_000 });
-    const names = await enqueueCounts(sql, 5, 1);
-    await allCountOnce(sql, names);
+    const names = await enqueueCounts(jobs.sql, 5, 1);
+    await allCountOnce(jobs.sql, names);
     link.swallow();
-    names.push(...await enqueueCounts(sql, 5, 1));
+    names.push(...await enqueueCounts(jobs.sql, 5, 1));
     link.heal();
-    await allCountOnce(sql, names);
+    await allCountOnce(jobs.sql, names);
   });
 }

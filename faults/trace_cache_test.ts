@@ -90,7 +90,7 @@ Deno.test("with Valkey as a black hole no request is delayed by more than half a
     return performance.now() - began;
   };
   const requested = Promise.all(Array.from({ length: 20 }, timed));
-  const first = await withDeadline("the first are answered", requested);
+  const first = await withDeadline("the first have a response", requested);
   ok(Math.max(...first) > 90, "Valkey must have been waited for");
   const later: number[] = [];
   for (let n = 0; n < 200; n++) later.push(await timed());

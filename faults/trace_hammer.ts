@@ -71,10 +71,12 @@ class History {
 
   /**
    * For how long, in ms, this value had been overwritten at `requested` when a response showed it:
-   * 0 if it was the newest, infinite if it could not be seen by `answered`.
+   * 0 if it was the newest, infinite if it could not be seen by `responded`.
    */
-  overwrittenFor(value: string, requested: number, answered: number): number {
-    const index = this.#states.findLastIndex((one) => one.value === value && one.begun <= answered);
+  overwrittenFor(value: string, requested: number, responded: number): number {
+    const index = this.#states.findLastIndex((one) =>
+      one.value === value && one.begun <= responded
+    );
     if (index === -1) return Infinity;
     return Math.max(0, requested - (this.#states[index + 1]?.stored ?? Infinity));
   }
@@ -121,9 +123,9 @@ export async function hammerTraces(
     history: History,
     value: string,
     requested: number,
-    answered: number,
+    responded: number,
   ) => {
-    const ms = history.overwrittenFor(value, requested, answered);
+    const ms = history.overwrittenFor(value, requested, responded);
     if (ms > 0) stale.push(ms);
     if (ms > WINDOW_MS) {
       wrong.push(`${what} was ${value}, overwritten ${ms} ms before the request`);
@@ -135,18 +137,18 @@ export async function hammerTraces(
     const requested = performance.now();
     const response = await fetch(`${base}/api/traceability/${code}`);
     const text = await response.text();
-    return { status: response.status, text, asked: requested, answered: performance.now() };
+    return { status: response.status, text, asked: requested, responded: performance.now() };
   };
 
   const read = async (random: Random) => {
     const code = codeAt(Math.floor(random.next() * LOTS));
-    const { status, text, asked: requested, answered } = await send(random, code);
+    const { status, text, asked: requested, responded } = await send(random, code);
     reads++;
-    if (status !== 200) return void wrong.push(`${code} was answered with ${status}: ${text}`);
+    if (status !== 200) return void wrong.push(`${code} got ${status}: ${text}`);
     const trace: Received = JSON.parse(text);
     for (const lot of [trace.central, ...trace.parents, ...trace.children]) {
       const history = weights.get(lot.lot_code);
-      if (history) judge(lot.lot_code, history, lot.weight_kg, requested, answered);
+      if (history) judge(lot.lot_code, history, lot.weight_kg, requested, responded);
     }
     for (const [n, { parent, child }] of ends.entries()) {
       const history = links[n];
@@ -158,7 +160,7 @@ export async function hammerTraces(
       const shown = parent === code
         ? trace.children.some((lot) => lot.lot_code === child)
         : trace.parents.some((lot) => lot.lot_code === parent);
-      judge(`${parent} → ${child}`, history, shown ? "there" : "absent", requested, answered);
+      judge(`${parent} → ${child}`, history, shown ? "there" : "absent", requested, responded);
     }
   };
 
@@ -208,7 +210,7 @@ export async function hammerTraces(
     for (let n = 0; n < 3; n++) {
       const { status, text } = await send(random, code);
       if (status !== 200 || JSON.parse(text).central.id !== lot.id) {
-        wrong.push(`${code} was stored as ${lot.id}, and then ${status} ${text} was answered`);
+        wrong.push(`${code} was stored as ${lot.id}, and then ${status} ${text} was the response`);
       }
     }
     ownWrites++;

@@ -63,7 +63,7 @@ const ALLOWED = {
   vary: "Access-Control-Request-Headers",
 };
 
-Deno.test("a preflight is answered as the old server did, and repeats the requested headers", () => {
+Deno.test("a preflight has the old server's response, and repeats the requested headers", () => {
   deepStrictEqual(options(corsPolicy("*"), {}), { status: 204, headers: ALLOWED });
   deepStrictEqual(
     options(corsPolicy("*"), { "access-control-request-headers": "authorization, x-a" }),

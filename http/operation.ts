@@ -20,7 +20,7 @@ export interface Effects {
   /** Removes a lot's trace from the cache. */
   forgetTrace(lotCode: string): Promise<void>;
   readonly login: LoginEffects;
-  /** Whether refused logins are answered late; see `DELAYED_REFUSALS` in request_pipeline.ts. */
+  /** Whether refused logins get late responses; see `DELAYED_REFUSALS` in request_pipeline.ts. */
   readonly holdsBack: boolean;
 }
 

@@ -45,7 +45,7 @@ export type Step = (request: Request, state: RequestState, next: Respond) => Pro
 export type Serve = (request: Request, peer: string, port?: number) => Promise<Response>;
 
 /**
- * Refused logins are answered late: a program that guesses passwords one after the other then tries
+ * Refused logins get late responses: a program that guesses passwords one after the other then tries
  * one a second per connection, at next to no cost.
  */
 const DELAYED_REFUSALS: ReadonlySet<ErrorCode> = new Set(["too_many_tries", "too_many_logins"]);

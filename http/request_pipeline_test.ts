@@ -29,7 +29,7 @@ for (const path of ["/openapi.yaml", "/openapi.json", "/docs", "/docs/start.js"]
 for (const [path, methods] of METHODS) {
   const added = methods.includes("GET") ? ["HEAD", "OPTIONS"] : ["OPTIONS"];
   const allow = [...methods, ...added].sort().join(", ");
-  Deno.test(`${path} answers ${allow}; every other method is 405 with Allow`, async () => {
+  Deno.test(`${path} allows ${allow}; every other method is 405 with Allow`, async () => {
     for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND", "get1"]) {
       const { status, headers, json } = await api.send(path, { method });
       const isAllowed = methods.includes(method === "HEAD" ? "GET" : method);
@@ -52,7 +52,7 @@ Deno.test("an unknown path is 404 for every method, or 400 when its body is brok
   strictEqual((await api.post("/nowhere", "x".repeat(102_401))).status, 413);
 });
 
-Deno.test("OPTIONS is answered on every path, with 204 and no body", async () => {
+Deno.test("OPTIONS has a response on every path, 204 and no body", async () => {
   for (const path of ["/api/lots", "/api/health/", "/", "/nowhere", "/api/traceability/%zz"]) {
     const response = await api.send(path, {
       method: "OPTIONS",
@@ -118,7 +118,7 @@ Deno.test("requests beyond the limit get 503, and later ones succeed", async () 
     deepStrictEqual(await response.json(), { error: "Too busy, try again soon" });
   }
   deepStrictEqual((await Promise.all(waiting)).map(({ status }) => status), [200, 200, 200]);
-  // Each slot is free again, whether its request was answered, refused or failed.
+  // Each slot is free again, whether its request was executed, refused or failed.
   for (let i = 0; i < 4; i++) strictEqual((await get("/fail")).status, 500);
   deepStrictEqual(
     (await Promise.all([get("/wait"), get("/wait"), get("/wait")])).map(({ status }) => status),
@@ -158,10 +158,10 @@ Deno.test("the refusal of a login is delayed by a second, and uses no slot durin
 
 Deno.test("at most 10,000 refusals are delayed at a time; further ones are sent immediately", async () => {
   const { get } = smallService(20_000);
-  let answered = 0;
-  const refusals = Array.from({ length: 10_000 }, () => get("/refuse").then(() => answered++));
+  let responded = 0;
+  const refusals = Array.from({ length: 10_000 }, () => get("/refuse").then(() => responded++));
   strictEqual((await get("/refuse")).status, 429);
-  strictEqual(answered, 0);
+  strictEqual(responded, 0);
   await Promise.all(refusals);
 });
 

@@ -14,7 +14,7 @@ const JSON_TYPE = "application/json; charset=utf-8";
  * `If-None-Match` get 304.
  */
 export function respond(c: Context, status: 200 | 201 | 202, value: object): Response {
-  return respondFinished(c, status, finish(value));
+  return respondFinished(c, status, finish(JSON.stringify(value)));
 }
 
 /** A serialized success. */
@@ -23,11 +23,8 @@ export interface FinishedResponse {
   readonly etag: string;
 }
 
-export function finish(value: object): FinishedResponse {
-  return finishJson(JSON.stringify(value));
-}
-
-export function finishJson(body: string): FinishedResponse {
+/** @param body JSON */
+export function finish(body: string): FinishedResponse {
   return { body, etag: etag(body, { weak: true }) };
 }
 
@@ -64,18 +61,18 @@ export interface HeldResponse extends Disposable {
  */
 export function respondHeld(
   c: RequestContext,
-  respond: HeldResponse,
+  held: HeldResponse,
   log: Log,
   { stallMs = 15_000, wholeMs = 120_000 } = {},
 ): Response {
-  const { etag, bytes } = respond;
+  const { etag, bytes } = held;
   if (isFresh(c, etag)) {
-    respond[Symbol.dispose]();
+    held[Symbol.dispose]();
     return c.body(null, 304, { etag });
   }
   // Deno reads nothing of a stream for HEAD, and cancels it only when the connection ends.
-  if (c.env.isHead) respond[Symbol.dispose]();
-  const body = c.env.isHead ? null : new ReadableStream(sendHeld(respond, log, stallMs, wholeMs));
+  if (c.env.isHead) held[Symbol.dispose]();
+  const body = c.env.isHead ? null : new ReadableStream(sendHeld(held, log, stallMs, wholeMs));
   const response = new Response(body);
   response.headers.set("content-type", JSON_TYPE);
   response.headers.set("content-length", String(bytes));
@@ -84,7 +81,7 @@ export function respondHeld(
 }
 
 function sendHeld(
-  respond: HeldResponse,
+  held: HeldResponse,
   log: Log,
   stallMs: number,
   wholeMs: number,
@@ -94,22 +91,22 @@ function sendHeld(
   let timer: ReturnType<typeof setTimeout> | undefined;
   const end = () => {
     clearTimeout(timer);
-    respond[Symbol.dispose]();
+    held[Symbol.dispose]();
   };
   const watch = (stream: ReadableStreamDefaultController<Uint8Array>) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       end();
-      log("warn", "response_cut", { sent, blocks: respond.blocks.length });
+      log("warn", "response_cut", { sent, blocks: held.blocks.length });
       stream.error(new Error("the client was too slow to read the response"));
     }, Math.min(stallMs, until - performance.now()));
   };
   return {
     start: (stream) => watch(stream),
     pull(stream) {
-      const block = respond.blocks[sent++];
+      const block = held.blocks[sent++];
       if (block !== undefined) stream.enqueue(block);
-      if (sent < respond.blocks.length) return watch(stream);
+      if (sent < held.blocks.length) return watch(stream);
       end();
       stream.close();
     },

@@ -1,3 +1,4 @@
+import { addAbortListener } from "node:events";
 import type { Sql } from "../db/sql.ts";
 import { type ClaimedJob, completeJob, completeJobWith, endAttempt } from "../db/job_attempts.ts";
 import type { JobState } from "../db/jobs.ts";
@@ -20,6 +21,12 @@ export interface AttemptDeps {
   readonly leaseMs: number;
   /** Stops the job and releases it. */
   readonly shutdown: AbortSignal;
+}
+
+interface RunningDeps extends AttemptDeps {
+  readonly lease: Lease;
+  /** Aborted to stop the job. */
+  readonly signal: AbortSignal;
 }
 
 /** How long a job may take to stop, in ms; after that its end is not awaited. */
@@ -52,14 +59,13 @@ export async function runAttempt(
   const stop = (why: JobStoppedError["why"]) => {
     if (!completion.hasBegun) abort.abort(new JobStoppedError(why));
   };
-  const lease = holdLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
-  const completion = createCompletion(job, { ...deps, lease, signal });
+  using lease = holdLease(deps.queueSql, job, { leaseMs: deps.leaseMs, since, onStop: stop });
+  const running: RunningDeps = { ...deps, lease, signal };
+  const completion = createCompletion(job, running);
   const timer = setTimeout(() => stop("timeout"), definition.timeoutMs);
-  const onShutdown = () => stop("shutdown");
-  deps.shutdown.addEventListener("abort", onShutdown);
-  if (deps.shutdown.aborted) onShutdown();
+  using _shutdown = addAbortListener(deps.shutdown, () => stop("shutdown"));
   try {
-    const outcome = await outcomeOf(job, definition, { lease, completion, signal, ...deps });
+    const outcome = await outcomeOf(job, definition, completion, running);
     lease[Symbol.dispose]();
     const { next, state } = await store(job, definition, outcome, deps);
     const [level, event] = ENDS[next.is];
@@ -75,20 +81,14 @@ export async function runAttempt(
     deps.log("error", "job_end_not_stored", { ...about, error: describeError(error) });
   } finally {
     clearTimeout(timer);
-    lease[Symbol.dispose]();
-    deps.shutdown.removeEventListener("abort", onShutdown);
   }
 }
 
-/** Runs the job until it ends or the signal is aborted. */
 async function outcomeOf(
   job: ClaimedJob,
   definition: JobDefinition,
-  { lease, completion, signal, sql, threads, log }: AttemptDeps & {
-    readonly lease: Lease;
-    readonly completion: ReturnType<typeof createCompletion>;
-    readonly signal: AbortSignal;
-  },
+  completion: ReturnType<typeof createCompletion>,
+  { lease, signal, sql, threads, log }: RunningDeps,
 ): Promise<Outcome> {
   const now = Date.now();
   const quietUntil = job.priority === 0 ? undefined : definition.quietUntil?.(now);
@@ -118,7 +118,12 @@ async function outcomeOf(
     }
   };
   const running = run();
-  const stopped = whenStopped(signal);
+  const stopped = new Promise<Outcome>((resolve) =>
+    addAbortListener(signal, () => {
+      const { why }: JobStoppedError = signal.reason;
+      resolve({ is: "stopped", why });
+    })
+  );
   const outcome = await Promise.race([running, stopped]);
   if (outcome.is !== "stopped") return signal.aborted ? await stopped : outcome;
   // It can't complete the job any more.
@@ -127,17 +132,6 @@ async function outcomeOf(
     log("warn", "job_ignored_signal", { job: job.id, kind: job.kind });
   }
   return outcome;
-}
-
-function whenStopped(signal: AbortSignal): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const stopped = () => {
-      const { why }: JobStoppedError = signal.reason;
-      resolve({ is: "stopped", why });
-    };
-    if (signal.aborted) stopped();
-    else signal.addEventListener("abort", stopped, { once: true });
-  });
 }
 
 /** Stores the job's next state; a completed job is stored already. Returns its state if it is ours. */
@@ -163,10 +157,7 @@ async function store(
  */
 function createCompletion(
   job: ClaimedJob,
-  { queueSql, leaseMs, shutdown, lease, signal }: AttemptDeps & {
-    readonly lease: Lease;
-    readonly signal: AbortSignal;
-  },
+  { queueSql, leaseMs, shutdown, lease, signal }: RunningDeps,
 ) {
   let completed: Promise<void> | undefined;
 
@@ -206,10 +197,7 @@ async function untilStored<T>(
   store: () => Promise<T>,
   { leaseMs, shutdown, until = Infinity, isLong = false }:
     & Pick<AttemptDeps, "leaseMs" | "shutdown">
-    & {
-      readonly until?: number;
-      readonly isLong?: boolean;
-    },
+    & { readonly until?: number; readonly isLong?: boolean },
 ): Promise<T> {
   for (let tries = 1;; tries++) {
     try {

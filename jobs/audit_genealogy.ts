@@ -18,6 +18,6 @@ export const auditGenealogy = (limits: AuditLimits, quietHours: readonly QuietHo
       const { lots, links, findings } = result.summary;
       const found = findings.reduce((sum, { found }) => sum + found, 0);
       log("info", "audit_finished", { audit: auditId, lots, links, found });
-      await complete((tx) => finishAudit(tx, auditId, { run: attemptId, ...result }));
+      await complete((tx) => finishAudit(tx, auditId, result));
     },
   });

@@ -1,6 +1,6 @@
 import type { Sql } from "../db/sql.ts";
-import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "../db/stored_results.ts";
-import type { Log, LogEvent } from "../log.ts";
+import { deleteExcessAudits, deleteExcessKeys, deleteExcessTraces } from "../db/retention.ts";
+import type { LogEvent } from "../log.ts";
 import { runLoop } from "./run_loop.ts";
 
 /** How often stored results are counted, in ms. */
@@ -12,24 +12,22 @@ const MAX_AUDITS = 100;
 /** Idempotency keys of an account: 2 a second, all day long. */
 const MAX_KEYS = 200_000;
 
-interface Deps {
-  readonly sql: Sql;
-  /** The most bytes of deep traces on the disk. */
-  readonly maxTraceBytes: number;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-}
-
 /**
  * Deletes the oldest results whenever there are too many, until the signal is aborted; never rejects.
  * All workers do it, which is harmless.
+ *
+ * @param maxTraceBytes of deep traces on the disk
  */
-export async function boundStoredResults({ sql, maxTraceBytes, log, signal }: Deps): Promise<void> {
+export async function boundStoredResults(
+  sql: Sql,
+  maxTraceBytes: number,
+  { signal, log }: Parameters<typeof runLoop>[2],
+): Promise<void> {
   const bound = (
     what: string,
-    deleteSome: () => Promise<number>,
-    everyMs: number,
     failureEvent: LogEvent,
+    everyMs: number,
+    deleteSome: () => Promise<number>,
   ) =>
     runLoop(failureEvent, async () => {
       let deleted = 0;
@@ -37,12 +35,14 @@ export async function boundStoredResults({ sql, maxTraceBytes, log, signal }: De
       if (deleted > 0) log("info", "oldest_results_deleted", { what, deleted });
       return everyMs;
     }, { signal, log });
-  const deleteTraces = () => deleteExcessTraces(sql, maxTraceBytes);
-  const deleteAudits = () => deleteExcessAudits(sql, MAX_AUDITS);
-  const deleteKeys = () => deleteExcessKeys(sql, MAX_KEYS);
   await Promise.all([
-    bound("traces", deleteTraces, EVERY_MS, "result_bound_failed"),
-    bound("audits", deleteAudits, EVERY_MS, "result_bound_failed"),
-    bound("idempotency_keys", deleteKeys, KEYS_EVERY_MS, "key_bound_failed"),
+    bound("traces", "result_bound_failed", EVERY_MS, () => deleteExcessTraces(sql, maxTraceBytes)),
+    bound("audits", "result_bound_failed", EVERY_MS, () => deleteExcessAudits(sql, MAX_AUDITS)),
+    bound(
+      "idempotency_keys",
+      "key_bound_failed",
+      KEYS_EVERY_MS,
+      () => deleteExcessKeys(sql, MAX_KEYS),
+    ),
   ]);
 }

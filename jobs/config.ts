@@ -7,37 +7,34 @@ const LOT_TYPES = ["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"];
 const TEMPERATURES = new RegExp(`^(${LOT_TYPES.join("|")}):(${DECIMAL})\\.\\.(${DECIMAL})$`);
 
 /** Ranges of °C by lot type: each type at most once, no minimum above its maximum. */
-const temperatures = z.string().transform((text, context) => {
-  const ranges = text.split(",").map((item) => TEMPERATURES.exec(item.trim()) ?? []);
-  const limits = Object.fromEntries(
-    ranges.map(([, type = "", least = "", most = ""]) => [type, { least, most }]),
+const temperatures = z.string()
+  .transform((text) => text.split(",").map((item) => TEMPERATURES.exec(item.trim()) ?? []))
+  .refine((ranges) => new Set(ranges.map(([, type]) => type)).size === ranges.length)
+  .refine((ranges) => ranges.every(([, , least, most]) => Number(least) <= Number(most)))
+  .transform((ranges) =>
+    Object.fromEntries(
+      ranges.map(([, type = "", least = "", most = ""]) => [type, { least, most }]),
+    )
   );
-  const isValid = Object.keys(limits).length === ranges.length &&
-    ranges.every(([, , least, most]) => Number(least) <= Number(most));
-  if (isValid) return limits;
-  context.addIssue({ code: "custom" });
-  return z.NEVER;
-});
 
 const TIME = String.raw`(\d{1,2})(?::([0-5]\d))?`;
 const HOURS = new RegExp(`^${TIME}-${TIME}$`);
 
 /** Parts of the day in minutes since midnight, past midnight when `to` isn't later; never all of it. */
-const quietHours = z.string().transform((text, context) => {
-  const hours = text.split(",").map((item) => {
+const quietHours = z.string().transform((text) =>
+  text.split(",").map((item) => {
     const [, fromHour, fromMinute = "0", toHour, toMinute = "0"] = HOURS.exec(item.trim()) ?? [];
     const from = Number(fromHour) * 60 + Number(fromMinute);
     return { from, to: Number(toHour) * 60 + Number(toMinute) };
-  });
-  const exist = hours.every(({ from, to }) =>
+  })
+).refine((hours) =>
+  hours.every(({ from, to }) =>
     from < DAY_MINUTES && to <= DAY_MINUTES && from !== to % DAY_MINUTES
-  );
-  const leaveTime = Array.from({ length: DAY_MINUTES }, (_, minute) => minute * MINUTE_MS)
-    .some((moment) => quietUntil(hours, moment) === undefined);
-  if (exist && leaveTime) return hours;
-  context.addIssue({ code: "custom" });
-  return z.NEVER;
-});
+  )
+).refine((hours) =>
+  Array.from({ length: DAY_MINUTES }, (_, minute) => minute * MINUTE_MS)
+    .some((moment) => quietUntil(hours, moment) === undefined)
+);
 
 // RAW is meat, frozen or chilled, and also spice and oil, which are as warm as their store.
 const USUAL_TEMPERATURES =

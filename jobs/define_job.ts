@@ -26,7 +26,7 @@ export interface JobContext {
   /** Aborted when the job is cancelled, has run too long, has lost its lease, or at a shutdown. */
   readonly signal: AbortSignal;
   /** Stored with the next renewal of the lease, so any number of calls is cheap. */
-  progress(soFar: Readonly<Record<string, number | string>>): void;
+  progress(soFar: Readonly<Record<string, number>>): void;
   readonly log: Log;
   /**
    * Marks the job done and applies its effect in one transaction, as the last step of a job. A job

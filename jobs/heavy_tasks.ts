@@ -1,4 +1,5 @@
-import { type AuditOptions, type AuditResult, runAudit } from "../audit/run_audit.ts";
+import { type AuditOptions, runAudit } from "../audit/run_audit.ts";
+import type { AuditResult } from "../db/audits.ts";
 import type { SessionPool } from "../db/session_pool.ts";
 import type { OpenTrace, TraceResult } from "../db/traces.ts";
 import { inSameSnapshot, inSnapshot } from "../lineage/snapshot.ts";
@@ -13,7 +14,7 @@ import { takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
 export interface TaskContext {
   readonly sessions: SessionPool;
   /** Reports progress; throws when the task must stop. */
-  progress(soFar: Readonly<Record<string, number | string>>): void;
+  progress(soFar: Readonly<Record<string, number>>): void;
   /** Called regularly while the task computes; throws when it must stop. */
   checkpoint(): void;
 }

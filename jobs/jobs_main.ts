@@ -89,13 +89,13 @@ const PROGRAM: Program<Command> = {
       words: [1, 1],
       async run(sql, { words: [id = ""] }) {
         const { kind } = await theJob(sql, id);
-        const response = await retryJob(sql, id);
-        if (response === "retried") return `${printable(kind)} ${id} is ready again`;
-        if (response === "unknown") throw unknown(id);
-        if (response === "twin") {
+        const result = await retryJob(sql, id);
+        if (result === "retried") return `${printable(kind)} ${id} is ready again`;
+        if (result === "unknown") throw unknown(id);
+        if (result === "twin") {
           throw new RefusedError(`The same work waits or runs already, as another job: see list`);
         }
-        throw new RefusedError(`Job ${id} is ${response}: only a dead or cancelled one is retried`);
+        throw new RefusedError(`Job ${id} is ${result}: only a dead or cancelled one is retried`);
       },
     },
     cancel: {
@@ -195,7 +195,6 @@ function jobTable(jobs: readonly Job[]): string {
   );
 }
 
-/** A job with a line for each column. */
 function jobDetails(job: Job): string {
   const width = Math.max(...Object.keys(job).map((name) => name.length));
   return Object.entries(job).map(([name, value]) =>

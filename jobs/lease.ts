@@ -1,15 +1,11 @@
 import type { Sql } from "../db/sql.ts";
 import { type AttemptKey, renewLease } from "../db/job_attempts.ts";
 import { isUnavailable } from "../db/pg_errors.ts";
-import { storable } from "../db/storable.ts";
+import type { JobContext } from "./define_job.ts";
 
-/** The lease of a running job, renewed until it is disposed. */
-export interface Lease extends Disposable {
-  /** Stored with the next renewal. */
-  report(progress: Readonly<Record<string, number | string>>): void;
-  /** For how long the job is certainly ours, in ms; it may be ours for longer. */
-  leftMs(): number;
-}
+export type Lease = ReturnType<typeof holdLease>;
+
+type Progress = Parameters<JobContext["progress"]>[0];
 
 interface LeaseOptions {
   readonly leaseMs: number;
@@ -37,15 +33,15 @@ export function retryWithinMs(leaseMs: number): number {
   return noticeBeforeRescueMs(leaseMs) / 2;
 }
 
-/** Renews a lease after a third of it, or more often. */
+/** Renews the lease of a running job after a third of it, or more often, until it is disposed. */
 export function holdLease(
   sql: Sql,
   job: AttemptKey,
   { leaseMs, since, onStop }: LeaseOptions,
-): Lease {
+) {
   const pauseMs = Math.min(leaseMs / 3, MAX_DELAY_MS);
   let ownedUntil = since + leaseMs;
-  let progress: Record<string, number | string> | undefined;
+  let progress: Progress | undefined;
   let timer: ReturnType<typeof setTimeout>;
   let isOver = false;
 
@@ -72,25 +68,13 @@ export function holdLease(
   timer = setTimeout(renew, pauseMs);
 
   return {
-    report: (values) => progress = storableProgress(values),
+    /** Stored with the next renewal. */
+    report: (soFar: Progress) => void (progress = soFar),
+    /** For how long the job is certainly ours, in ms; it may be ours for longer. */
     leftMs: () => ownedUntil - performance.now(),
     [Symbol.dispose]: () => {
       isOver = true;
       clearTimeout(timer);
     },
   };
-}
-
-const MAX_VALUES = 20;
-const MAX_VALUE_CHARACTERS = 200;
-
-/** Progress that a jsonb column can hold: a refused renewal would lose the lease. */
-function storableProgress(
-  values: Readonly<Record<string, number | string>>,
-): Record<string, number | string> {
-  const entries = Object.entries(values).slice(0, MAX_VALUES).map(([name, value]) => [
-    storable(name, MAX_VALUE_CHARACTERS),
-    typeof value === "string" ? storable(value, MAX_VALUE_CHARACTERS) : value,
-  ]);
-  return Object.fromEntries(entries);
 }

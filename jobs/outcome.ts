@@ -31,31 +31,14 @@ const MAX_POSTPONED_S = 300;
 const MAX_ERROR_CHARACTERS = 2_000;
 
 /**
- * The delay until a failed job is tried again, in ms: doubled each time, at most an hour, and up to
- * half of it less, so that common failures aren't retried together. Nothing: never.
+ * The next state of a job after an attempt. It is tried again after a delay that is doubled each time:
+ * at most an hour, or five minutes after an outage of the database.
  *
  * @param attempt 1 for the first
- * @param jitter from 0 to 1
- */
-export function nextAttempt(
-  attempt: number,
-  maxAttempts: number,
-  jitter: number,
-): number | undefined {
-  if (attempt >= maxAttempts) return undefined;
-  return Math.min(2 ** attempt, MAX_DELAY_S) * 1_000 * (0.5 + jitter / 2);
-}
-
-/**
- * The same after an outage of the database, at most five minutes.
- *
+ * @param jitter from 0 to 1: shortens the delay by up to half, so that common failures aren't retried
+ * together
  * @param uncounted how many of its starts counted as no attempt until now
  */
-export function nextStart(uncounted: number, jitter: number): number {
-  return Math.min(2 ** (uncounted + 1), MAX_POSTPONED_S) * 1_000 * (0.5 + jitter / 2);
-}
-
-/** The next state of a job after an attempt. */
 export function nextState(
   outcome: Outcome,
   attempt: number,
@@ -63,14 +46,17 @@ export function nextState(
   jitter: number,
   uncounted = 0,
 ): NextState {
-  const failed = (error: string): NextState => {
-    const retryInMs = nextAttempt(attempt, maxAttempts, jitter);
-    return { is: "failed", error, ...(retryInMs !== undefined && { retryInMs }) };
-  };
+  const delayMs = (tries: number, maxS: number) =>
+    Math.min(2 ** tries, maxS) * 1_000 * (0.5 + jitter / 2);
+  const failed = (error: string): NextState => ({
+    is: "failed",
+    error,
+    ...(attempt < maxAttempts && { retryInMs: delayMs(attempt, MAX_DELAY_S) }),
+  });
   const postponed = (error: string): NextState => ({
     is: "postponed",
     error,
-    retryInMs: nextStart(uncounted, jitter),
+    retryInMs: delayMs(uncounted + 1, MAX_POSTPONED_S),
   });
   switch (outcome.is) {
     case "completed":

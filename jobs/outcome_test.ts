@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { nextAttempt, nextStart, type NextState, nextState, type Outcome } from "./outcome.ts";
+import { type NextState, nextState, type Outcome } from "./outcome.ts";
 
 Deno.test("a failed job waits twice as long each time, up to an hour, and is dead after its last attempt", () => {
   const cases: [attempt: number, most: number, jitter: number, inMs: number | undefined][] = [
@@ -16,7 +16,9 @@ Deno.test("a failed job waits twice as long each time, up to an hour, and is dea
     [2_000, 3_000, 1, 3_600_000],
   ];
   for (const [attempt, max, jitter, inMs] of cases) {
-    strictEqual(nextAttempt(attempt, max, jitter), inMs, `attempt ${attempt} of ${max}`);
+    const next = nextState({ is: "stopped", why: "timeout" }, attempt, max, jitter);
+    ok(next.is === "failed");
+    strictEqual(next.retryInMs, inMs, `attempt ${attempt} of ${max}`);
   }
 });
 
@@ -31,7 +33,9 @@ Deno.test("a job stopped by the database's state waits twice as long each time, 
     [2_000, 1, 300_000],
   ];
   for (const [uncounted, jitter, inMs] of cases) {
-    strictEqual(nextStart(uncounted, jitter), inMs, `after ${uncounted}`);
+    const next = nextState({ is: "stopped", why: "database away" }, 1, 1, jitter, uncounted);
+    ok(next.is === "postponed");
+    strictEqual(next.retryInMs, inMs, `after ${uncounted}`);
   }
 });
 

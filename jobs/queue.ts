@@ -35,17 +35,13 @@ const PUSH = `
 
 const keyOf = ({ kind, priority }: JobList) => `${PREFIX}:ready:${priority}:${kind}`;
 
+/** The lists of these kinds, those of urgent jobs first. */
+const listsOf = (kinds: readonly string[]): JobList[] =>
+  ([0, 1] as const).flatMap((priority) => kinds.map((kind) => ({ kind, priority })));
+
 /** The lists of these kinds. Nothing here throws because of Valkey. */
-export function createJobQueue(
-  { sql, valkey, kinds }: {
-    readonly sql: Sql;
-    readonly valkey: Valkey | undefined;
-    readonly kinds: readonly string[];
-  },
-) {
-  const lists: JobList[] = ([0, 1] as const).flatMap((priority) =>
-    kinds.map((kind) => ({ kind, priority }))
-  );
+export function createJobQueue(sql: Sql, valkey: Valkey | undefined, kinds: readonly string[]) {
+  const lists = listsOf(kinds);
   let turn = 0;
   let rescuedAt = -Infinity;
   // A full Valkey returns ids and stores none: its empty lists mean nothing.
@@ -70,9 +66,7 @@ export function createJobQueue(
       // Another kind first each time, or a busy one would starve the others.
       turn++;
       const inTurn = requested.map((_, at) => requested[(at + turn) % requested.length] ?? "");
-      const keys = ([0, 1] as const).flatMap((priority) =>
-        inTurn.map((kind) => keyOf({ kind, priority }))
-      );
+      const keys = listsOf(inTurn).map(keyOf);
       const response = await valkey.tryCommand(async (client) => ({
         popped: await client.lmPop(keys, "LEFT", { COUNT: 1 }),
       }));

@@ -17,8 +17,8 @@ async function ownQueue(kinds = ["a", "b"]) {
     await createClient({ url: own.server.url }).connect(),
     (client) => client.destroy(),
   );
-  await eventually("Valkey answers", () => valkey.isUsable());
-  const another = () => createJobQueue({ sql, valkey, kinds });
+  await eventually("Valkey responds", () => valkey.isUsable());
+  const another = () => createJobQueue(sql, valkey, kinds);
   const open = stack.move();
   const send = (kind = "a", priority: 0 | 1 = 1) => insertJob(sql, { kind, args: {}, priority });
   return {
@@ -98,7 +98,7 @@ Deno.test("a Valkey that refuses writes counts as down, until it accepts them ag
 Deno.test("without Valkey there are no lists, and no job is marked as being on one", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  const queue = createJobQueue({ sql, valkey: undefined, kinds: ["a"] });
+  const queue = createJobQueue(sql, undefined, ["a"]);
   await insertJob(sql, { kind: "a", args: {}, priority: 0 });
   strictEqual(await queue.sweep(), 0);
   strictEqual(await queue.pop(["a"]), "unavailable");

@@ -15,7 +15,7 @@ import { createFailureLog } from "./run_loop.ts";
  * triggers would make all writers commit one after the other (docs/decisions/0006).
  */
 
-/** How often it reads the outbox, in ms: answers show a change at most that much later. */
+/** How often it reads the outbox, in ms: responses show a change at most that much later. */
 const TICK_MS = 20;
 /** How often a waiting relay tries to take its turn, in ms. */
 const TURN_MS = 1_000;

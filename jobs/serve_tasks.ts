@@ -2,12 +2,53 @@ import { parentPort, workerData } from "node:worker_threads";
 import { createSessionPool } from "../db/session_pool.ts";
 import { openSession } from "../db/session.ts";
 import type { TaskContext, Tasks } from "./heavy_tasks.ts";
-import {
-  type TaskRequest,
-  type ThreadMessage,
-  type ThreadSettings,
-  toPlainError,
-} from "./thread_messages.ts";
+
+export type Progress = Parameters<TaskContext["progress"]>[0];
+
+export interface ThreadSettings {
+  readonly databaseUrl: string;
+  /** The `application_name` of its connections. */
+  readonly name: string;
+  readonly statementTimeoutMs: number;
+}
+
+/** To a thread: a task; it has one at a time. */
+export interface TaskRequest {
+  readonly task: string;
+  readonly args: never;
+  /** One `Int32`; not 0: the task must stop. A message would not reach a thread that computes. */
+  readonly stop: SharedArrayBuffer;
+}
+
+/** From a thread: the progress of its task, then its result or its error. */
+export type ThreadMessage<Result> =
+  | { readonly progress: Progress }
+  | { readonly result: Result }
+  | { readonly error: PlainError };
+
+/** An error as data: an error that is sent to another thread loses its code. */
+export interface PlainError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string | undefined;
+  /** PostgreSQL's SQLSTATE, or another code. */
+  readonly code?: string | undefined;
+  readonly cause?: PlainError | undefined;
+}
+
+const MAX_CAUSES = 5;
+
+export function toPlainError(thrown: unknown, causes = MAX_CAUSES): PlainError {
+  if (!(thrown instanceof Error)) return { name: "Error", message: String(thrown) };
+  const { name, message, stack, cause } = thrown;
+  return {
+    name,
+    message,
+    stack,
+    ...("code" in thrown && { code: String(thrown.code) }),
+    ...(cause !== undefined && causes > 0 && { cause: toPlainError(cause, causes - 1) }),
+  };
+}
 
 /** How long an idle connection is kept for the next task, in ms. */
 const IDLE_SESSION_MS = 30_000;
@@ -58,8 +99,6 @@ export function serveTasks(tasks: Tasks): void {
     }
   });
 }
-
-type Progress = Parameters<TaskContext["progress"]>[0];
 
 /** Sends the first progress at once, then the latest every {@link PROGRESS_MS}. */
 function createReporter(send: (progress: Progress) => void) {

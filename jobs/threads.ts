@@ -1,34 +1,22 @@
+import { addAbortListener } from "node:events";
 import { Worker } from "node:worker_threads";
 import { createSessionPool } from "../db/session_pool.ts";
 import type { ArgsOf, HeavyTasks, ResultOf, Tasks } from "./heavy_tasks.ts";
-import {
-  fromPlainError,
-  type TaskRequest,
-  type ThreadMessage,
-  type ThreadSettings,
-} from "./thread_messages.ts";
+import type {
+  PlainError,
+  Progress,
+  TaskRequest,
+  ThreadMessage,
+  ThreadSettings,
+} from "./serve_tasks.ts";
 
 export interface RunOptions {
   /** Aborted to stop the task and its thread. */
   readonly signal: AbortSignal;
-  readonly progress: (soFar: Readonly<Record<string, number | string>>) => void;
+  readonly progress: (soFar: Progress) => void;
 }
 
-/** Threads that run tasks, one at a time each. Disposing ends them. */
-export interface Threads<T extends Tasks = HeavyTasks> extends Disposable {
-  /**
-   * Runs a task on an idle thread or a new one. After a failure the thread and idle ones are ended with
-   * their connections.
-   *
-   * @throws the signal's reason as soon as it is aborted; the task's error; an error with its cause
-   * when the thread ends
-   */
-  run<N extends keyof T & string>(
-    task: N,
-    args: ArgsOf<T[N]>,
-    options: RunOptions,
-  ): Promise<ResultOf<T[N]>>;
-}
+export type Threads = ReturnType<typeof createThreads<HeavyTasks>>;
 
 const HEAVY_THREAD = new URL("./heavy_thread.ts", import.meta.url);
 
@@ -38,17 +26,28 @@ const IDLE_THREAD_MS = 30_000;
 /** How long after the end of a thread its error may arrive, in ms. */
 const CAUSE_MS = 100;
 
-/** @param program runs the tasks: see serve_tasks.ts */
+/**
+ * Threads that run tasks, one at a time each. Disposing ends them.
+ *
+ * @param program runs the tasks: see serve_tasks.ts
+ */
 export function createThreads<T extends Tasks = HeavyTasks>(
   settings: ThreadSettings,
   program = HEAVY_THREAD,
-): Threads<T> {
+) {
   const threads = createSessionPool(
     (onEnd) => startThread(program, settings, onEnd),
     IDLE_THREAD_MS,
     settings.databaseUrl,
   );
   return {
+    /**
+     * Runs a task on an idle thread or a new one. After a failure the thread and idle ones are ended
+     * with their connections.
+     *
+     * @throws the signal's reason as soon as it is aborted; the task's error; an error with its cause
+     * when the thread ends
+     */
     run: <N extends keyof T & string>(task: N, args: ArgsOf<T[N]>, options: RunOptions) =>
       threads.use((thread) => thread.run<ResultOf<T[N]>>(task, args, options)),
     [Symbol.dispose]: () => void threads[Symbol.asyncDispose](),
@@ -81,26 +80,26 @@ function startThread(program: URL, settings: ThreadSettings, onEnd: () => void):
       signal.throwIfAborted();
       const stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
       const outcome = Promise.withResolvers<never>();
-      const onAbort = () => {
+      using _listener = addAbortListener(signal, () => {
         // Deno ends a thread only between its messages, which one that computes doesn't reach.
         Atomics.store(new Int32Array(stop), 0, 1);
         outcome.reject(signal.reason);
-      };
+      });
       fail = outcome.reject;
       onMessage = (message) => {
         if ("progress" in message) progress(message.progress);
         else if ("error" in message) outcome.reject(fromPlainError(message.error));
         else outcome.resolve(message.result);
       };
-      signal.addEventListener("abort", onAbort, { once: true });
-      try {
-        const request: TaskRequest = { task, args, stop };
-        worker.postMessage(request);
-        return await outcome.promise;
-      } finally {
-        signal.removeEventListener("abort", onAbort);
-      }
+      const request: TaskRequest = { task, args, stop };
+      worker.postMessage(request);
+      return await outcome.promise;
     },
     [Symbol.asyncDispose]: async () => void await worker.terminate(),
   };
+}
+
+export function fromPlainError({ message, cause, ...rest }: PlainError): Error {
+  const options = cause === undefined ? {} : { cause: fromPlainError(cause) };
+  return Object.assign(new Error(message, options), rest);
 }

@@ -50,8 +50,8 @@ Deno.test("with Valkey accounts take turns in any order of ids on the list, and 
   const { sql } = database;
   await using own = await ownValkey();
   const valkey = connectValkey(own.server.url, () => {});
-  await eventually("Valkey answers", () => valkey.isUsable());
-  const queue = createJobQueue({ sql, valkey, kinds: [KIND] });
+  await eventually("Valkey responds", () => valkey.isUsable());
+  const queue = createJobQueue(sql, valkey, [KIND]);
   const ids: string[] = [];
   const take = async () => {
     const popped = await queue.pop([KIND]);

@@ -33,7 +33,7 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
-export const LEASE_MS = 30_000;
+const LEASE_MS = 30_000;
 /** How long running jobs may go on after SIGTERM, in ms. */
 export const GRACE_MS = 10_000;
 
@@ -63,7 +63,7 @@ export async function runWorker(
     const threads = resources.use(deps.createThreads(definition.timeoutMs));
     return [definition.kind, { definition, threads }];
   }));
-  const queue = createJobQueue({ sql: queueSql, valkey, kinds: [...byKind.keys()] });
+  const queue = createJobQueue(queueSql, valkey, [...byKind.keys()]);
   const claimant = { worker: options.name, leaseMs };
   const shutdown = new AbortController();
   const running = new Map<Promise<void>, string>();

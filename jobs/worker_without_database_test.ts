@@ -7,7 +7,8 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { counted, workersInProcess } from "../testing/workers_in_process.ts";
 import { delay } from "../timing.ts";
-import { fromPlainError, toPlainError } from "./thread_messages.ts";
+import { toPlainError } from "./serve_tasks.ts";
+import { fromPlainError } from "./threads.ts";
 
 const database = await freshDatabase();
 const { sql } = database;

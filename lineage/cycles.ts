@@ -18,11 +18,6 @@ interface Cycles {
  */
 export type OnSteps = (steps: number) => void;
 
-interface CycleSearchOptions extends Links {
-  readonly maxCycles: number;
-  readonly onSteps?: OnSteps | undefined;
-}
-
 // Some tenths of a second. Graphs with up to 7,000 links on cycles never reach it.
 const MAX_STEPS = 50_000_000;
 /** The steps between two calls of {@link OnSteps}: some hundred microseconds. */
@@ -37,7 +32,10 @@ const STEPS_BETWEEN = 10_000;
  * the cycles, up to {@link MAX_STEPS}.
  */
 export function findCycles(
-  { maxCycles: max, onSteps = () => {}, ...links }: CycleSearchOptions,
+  { maxCycles: max, onSteps = () => {}, ...links }: Links & {
+    readonly maxCycles: number;
+    readonly onSteps?: OnSteps | undefined;
+  },
 ): Cycles {
   const graph = graphOf(links);
   onSteps(links.parents.length);

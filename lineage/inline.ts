@@ -7,20 +7,7 @@ import { finishTrace, type OpenTrace } from "../db/traces.ts";
 import { inSnapshot } from "./snapshot.ts";
 import { takeTrace, TRACE_SETTINGS } from "./take_trace.ts";
 
-/** Takes small traces while their clients wait. */
-export interface InlineTracer {
-  /**
-   * Takes a trace and stores its result. It stops, and stores nothing, when the trace takes too long
-   * or has too many lots, or when {@link MAX_CONCURRENT} others run.
-   *
-   * @param signal the client's; ends the work
-   * @param key is stored with the result
-   * @returns whether the trace is done
-   * @throws {QueryDeadlineError} when PostgreSQL doesn't respond
-   */
-  take(trace: OpenTrace, signal: AbortSignal, key?: IdempotencyKey): Promise<boolean>;
-  [Symbol.dispose](): void;
-}
+export type InlineTracer = ReturnType<typeof createInlineTracer>;
 
 /** The most time for a trace, and for each statement, in ms. */
 export const BUDGET_MS = 200;
@@ -39,13 +26,12 @@ class OverBudget extends Error {
 }
 
 /**
+ * Takes small traces while their clients wait.
+ *
  * @param open opens a session whose statements time out after {@link BUDGET_MS}
  * @param address of the sessions
  */
-export function createInlineTracer(
-  open: (onEnd: () => void) => Session,
-  address: string,
-): InlineTracer {
+export function createInlineTracer(open: (onEnd: () => void) => Session, address: string) {
   const sessions = createSessionPool(open, IDLE_MS, address);
   let active = 0;
 
@@ -53,7 +39,7 @@ export function createInlineTracer(
     session: Session,
     trace: OpenTrace,
     signal: AbortSignal,
-    key: IdempotencyKey | undefined,
+    key?: IdempotencyKey,
   ): Promise<boolean> => {
     const started = performance.now();
     try {
@@ -86,7 +72,16 @@ export function createInlineTracer(
   };
 
   return {
-    async take(trace, client, key) {
+    /**
+     * Takes a trace and stores its result. It stops, and stores nothing, when the trace takes too long
+     * or has too many lots, or when {@link MAX_CONCURRENT} others run.
+     *
+     * @param client ends the work
+     * @param key is stored with the result
+     * @returns whether the trace is done
+     * @throws {QueryDeadlineError} when PostgreSQL doesn't respond
+     */
+    async take(trace: OpenTrace, client: AbortSignal, key?: IdempotencyKey): Promise<boolean> {
       if (active === MAX_CONCURRENT) return false;
       active++;
       const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS);
@@ -100,8 +95,6 @@ export function createInlineTracer(
         active--;
       }
     },
-    [Symbol.dispose]() {
-      void sessions[Symbol.asyncDispose]();
-    },
+    [Symbol.dispose]: () => void sessions[Symbol.asyncDispose](),
   };
 }

@@ -1,3 +1,4 @@
+import { addAbortListener } from "node:events";
 import type { Sql } from "../db/sql.ts";
 import type { Session } from "../db/session.ts";
 
@@ -34,16 +35,11 @@ export async function inSnapshot<T>(
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   // Closing the connection ends its statement, also when PostgreSQL doesn't respond.
-  const stop = () => {
+  using _listener = addAbortListener(signal, () => {
     aborted.reject(signal.reason);
     sql.end({ timeout: 0 }).catch(() => {});
-  };
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([transaction(sql, begin(first, settings), work), aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+  });
+  return await Promise.race([transaction(sql, begin(first, settings), work), aborted.promise]);
 }
 
 /** The same at a snapshot's moment on a second session: both may work concurrently. */

@@ -87,27 +87,25 @@ async function withCodes(
   return cycles.map((cycle) => cycle.map((index) => codes[idOf(index)] ?? ""));
 }
 
-/** The lots of a trace, by depth and then by id. */
-interface TraceNodes extends TraceLots {
-  readonly truncated: boolean;
-}
+type TraceNodes = TraceLots & Walk;
 
 const DIRECTION_BIT: Record<Direction, number> = { upstream: 1, downstream: 2 };
 
 /** Finds the lots of a trace; of both directions together, the first `atMost` by depth and id. */
 async function findTraceNodes(
   snapshot: Pick<Snapshot, "sql">,
-  { lotId, direction, maxDepth, atMost }: OpenTrace,
+  trace: OpenTrace,
   onLevel: OnLevel,
 ): Promise<TraceNodes> {
-  const walkOne = (direction: Direction, onLevel: OnLevel) =>
-    walk(snapshot, { from: lotId, direction, maxDepth, atMost }, onLevel);
+  const { direction, atMost } = trace;
   if (direction !== "both") {
-    const found = await walkOne(direction, onLevel);
+    const found = await walk(snapshot, trace, direction, onLevel);
     return { ...found, directions: found.ids.map(() => DIRECTION_BIT[direction]) };
   }
-  const upstream = await walkOne("upstream", onLevel);
-  const downstream = await walkOne(
+  const upstream = await walk(snapshot, trace, "upstream", onLevel);
+  const downstream = await walk(
+    snapshot,
+    trace,
     "downstream",
     (lots, depth) => onLevel(upstream.ids.length + lots - 1, depth),
   );

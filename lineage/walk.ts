@@ -1,13 +1,6 @@
 import { type Direction, listNextLevels, listNextLots } from "../db/lot_genealogy.ts";
+import type { OpenTrace } from "../db/traces.ts";
 import type { Snapshot } from "./snapshot.ts";
-
-interface WalkOptions {
-  readonly from: string;
-  readonly direction: Direction;
-  /** Null: unlimited. */
-  readonly maxDepth: number | null;
-  readonly atMost: number;
-}
 
 export interface Walk {
   /** By depth, then by id; each once, with its smallest depth. */
@@ -34,15 +27,16 @@ const MAX_STEPS = 2_000;
  */
 export async function walk(
   { sql }: Pick<Snapshot, "sql">,
-  { from, direction, maxDepth, atMost }: WalkOptions,
+  { lotId, maxDepth, atMost }: OpenTrace,
+  direction: Direction,
   onLevel: OnLevel,
 ): Promise<Walk> {
-  const seen = new Set([from]);
-  const ids = [from];
+  const seen = new Set([lotId]);
+  const ids = [lotId];
   const depths = [0];
   let truncated = false;
   const levels = levelsBelow(sql, direction, atMost);
-  let level = [from];
+  let level = [lotId];
   for (let depth = 1; level.length > 0 && !truncated; depth++) {
     onLevel(ids.length, depth - 1);
     const found = await levels.next(level);

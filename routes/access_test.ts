@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { ROLES } from "../auth/access.ts";
 import type { TokenSubject } from "../auth/tokens.ts";
-import { disableAccount } from "../db/accounts.ts";
+import { setDisabled } from "../db/accounts.ts";
 import type { TestApi, TestResponse } from "../testing/api.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
@@ -169,7 +169,7 @@ for (const role of [...ROLES, null]) {
   Deno.test(`required: no route accepts the token of a disabled account, of ${who}`, async () => {
     const subject = await newAccount(role);
     const headers = bearer(maker.good(subject));
-    await disableAccount(sql, subject.id);
+    await setDisabled(sql, subject.id, true);
     await eventually("the token is refused", async () => {
       return (await required.get("/metrics", headers)).status === 401;
     });
@@ -264,11 +264,11 @@ async function wouldRefuse(operation: string, reason: string): Promise<number> {
 }
 
 for (const { name, ask: send, success, roles } of OPERATIONS) {
-  Deno.test(`legacy: ${name} is answered with any token, and counted`, async () => {
+  Deno.test(`legacy: ${name} is admitted with any token, and counted`, async () => {
     const disabled = await newAccount("ADMIN");
     const loggedOut = maker.good(await newAccount("ADMIN"));
     await legacy.post("/api/logout", "", bearer(loggedOut));
-    await disableAccount(sql, disabled.id);
+    await setDisabled(sql, disabled.id, true);
     await eventually("the account is known to be disabled", async () => {
       const before = await wouldRefuse("getMetrics", "bad_token");
       await legacy.get("/metrics", bearer(maker.good(disabled)));
@@ -289,7 +289,7 @@ for (const { name, ask: send, success, roles } of OPERATIONS) {
     strictEqual(await wouldRefuse(name, "bad_token") - before, bad.length);
   });
 
-  Deno.test(`legacy: ${name} without a token is answered, and counted`, async () => {
+  Deno.test(`legacy: ${name} without a token is admitted, and counted`, async () => {
     const before = await wouldRefuse(name, "no_token");
     strictEqual((await send(legacy, {})).status, success);
     // Reading the counters is such a request itself: the first reading is in the second.

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { disableAccount, setRole } from "../db/accounts.ts";
+import { setDisabled, setRole } from "../db/accounts.ts";
 import type { TestApi, TestResponse } from "../testing/api.ts";
 import { apiInBothModes } from "../testing/both_modes.ts";
 import { eventually } from "../testing/eventually.ts";
@@ -46,7 +46,7 @@ const CASES: [why: string, token: (api: TestApi) => Promise<string>][] = [
     strictEqual((await api.post("/api/logout", "", bearer(token))).status, 204);
     return token;
   }],
-  ["disabled", ended((id) => disableAccount(sql, id))],
+  ["disabled", ended((id) => setDisabled(sql, id, true))],
   ["ended", ended((id) => setRole(sql, id, "ADMIN"))],
   ["no_account", ended(async (id) => await sql`delete from users where id = ${id}`)],
   [

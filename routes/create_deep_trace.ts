@@ -10,7 +10,7 @@ import {
   type TraceBounds,
 } from "../db/traces.ts";
 import { ApiError } from "../errors.ts";
-import { finishJson, respondFinished } from "../http/response.ts";
+import { finish, respondFinished } from "../http/response.ts";
 import { readJson } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
@@ -41,10 +41,16 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
 
     const start = async (key: IdempotencyKey | undefined): Promise<string> => {
       const id = crypto.randomUUID();
-      const request = { id, direction, maxDepth: max_depth, atMost: at_most };
-      const same = await findSameTrace(sql, { ...request, lotCode: lot_code, account }, key);
+      const request = {
+        id,
+        lotCode: lot_code,
+        direction,
+        maxDepth: max_depth,
+        atMost: at_most,
+      };
+      const same = await findSameTrace(sql, request, account, key);
       if (same !== undefined) return same;
-      const lotId = await insertTrace(sql, { ...request, lotCode: lot_code }, caller);
+      const lotId = await insertTrace(sql, request, caller);
       if (lotId === undefined) throw new ApiError("lot_not_found", "Lot not found");
       try {
         const isDone = await inlineTracer.take({ ...request, lotId }, signal, key);
@@ -68,7 +74,7 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
         return await respondWithTrace(c, sql, key ? await saveTrace(sql, key, trace) : trace);
       },
       async replay(key) {
-        const { effect, answer: saved } = await findExecuted<StoredTrace>(sql, key);
+        const { effect, response: saved } = await findExecuted<StoredTrace>(sql, key);
         const trace = saved ?? await saveTrace(sql, key, await findTrace(sql, effect));
         return await respondWithTrace(c, sql, await withSummary(sql, trace));
       },
@@ -114,6 +120,6 @@ async function respondWithTrace(
   trace: StoredTrace,
 ): Promise<Response> {
   if (trace.state !== "done") c.env.responseHeaders.location = `/api/traces/${trace.id}`;
-  const body = finishJson(await pageOf(sql, trace, { limit: PAGE }));
+  const body = finish(await pageOf(sql, trace, { limit: PAGE }));
   return respondFinished(c, trace.state === "done" ? 200 : 202, body);
 }

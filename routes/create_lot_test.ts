@@ -16,7 +16,7 @@ const newCode = () => `NEW-${++codes}`;
 async function create(fields: string, code = newCode()) {
   const lotCode = `"lot_code":${JSON.stringify(code)}`;
   const response = await api.post("/api/lots", `{${lotCode}${fields && ","}${fields}}`);
-  return { code, answer: response };
+  return { code, response };
 }
 
 /** A column's value in the database, as text. */
@@ -49,7 +49,7 @@ Deno.test("a lot with every field is stored, and the response has all columns in
 
 Deno.test("absent fields get their defaults, and nulls are written", async () => {
   const before = Date.now();
-  const { code, answer: response } = await create("");
+  const { code, response } = await create("");
   strictEqual(response.status, 201);
   const { id, created_at, ...rest } = Lot.parse(response.json);
   deepStrictEqual(rest, {
@@ -71,7 +71,7 @@ Deno.test("absent fields get their defaults, and nulls are written", async () =>
 Deno.test("an explicit null stays null, even in a column with a default", async () => {
   const fields = ["lot_type", "production_run_id", "phase_id", "operator_id", "weight_kg"]
     .concat("temperature_c", "metadata", "created_at");
-  const { code, answer: response } = await create(fields.map((name) => `"${name}":null`).join());
+  const { code, response } = await create(fields.map((name) => `"${name}":null`).join());
   const lot = new Map(Object.entries(Lot.parse(response.json)));
   for (const name of fields) {
     strictEqual(lot.get(name), null, name);
@@ -81,8 +81,8 @@ Deno.test("an explicit null stays null, even in a column with a default", async 
 
 Deno.test("every lot type is accepted, in exactly this case", async () => {
   for (const type of ["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"]) {
-    strictEqual((await create(`"lot_type":"${type}"`)).answer.json.lot_type, type);
-    strictEqual((await create(`"lot_type":"${type.toLowerCase()}"`)).answer.status, 422);
+    strictEqual((await create(`"lot_type":"${type}"`)).response.json.lot_type, type);
+    strictEqual((await create(`"lot_type":"${type.toLowerCase()}"`)).response.status, 422);
   }
 });
 
@@ -109,14 +109,14 @@ const DECIMALS: [sent: string, kept: string][] = [
 
 for (const [sent, kept] of DECIMALS) {
   Deno.test(`the weight ${sent} is stored as ${kept}`, async () => {
-    const { code, answer: response } = await create(`"weight_kg":${sent},"temperature_c":${sent}`);
+    const { code, response } = await create(`"weight_kg":${sent},"temperature_c":${sent}`);
     deepStrictEqual([response.json.weight_kg, response.json.temperature_c], [kept, kept]);
     strictEqual(await stored(code, "weight_kg"), kept);
     Lot.parse(response.json);
   });
 }
 
-const MOMENTS: [sent: string, stored: string, answered: string][] = [
+const MOMENTS: [sent: string, stored: string, shown: string][] = [
   ["2026-01-19T10:11:12.345678Z", "2026-01-19 10:11:12.345678+00", "2026-01-19T10:11:12.345Z"],
   ["2026-01-19T10:11:12.9999Z", "2026-01-19 10:11:12.9999+00", "2026-01-19T10:11:12.999Z"],
   ["2026-01-19T10:11:12", "2026-01-19 10:11:12+00", "2026-01-19T10:11:12.000Z"],
@@ -138,15 +138,15 @@ const MOMENTS: [sent: string, stored: string, answered: string][] = [
   ["0001-01-01T14:00+14", "0001-01-01 00:00:00+00", "0001-01-01T00:00:00.000Z"],
 ];
 
-for (const [sent, kept, answered] of MOMENTS) {
+for (const [sent, kept, shown] of MOMENTS) {
   Deno.test(`the time ${sent} is stored as ${kept}`, async () => {
-    const { code, answer: response } = await create(`"created_at":"${sent}"`);
-    strictEqual(Lot.parse(response.json).created_at, answered);
+    const { code, response } = await create(`"created_at":"${sent}"`);
+    strictEqual(Lot.parse(response.json).created_at, shown);
     strictEqual(await stored(code, "created_at"), kept);
   });
 }
 
-const DOCUMENTS: [sent: string, stored: string, answered: unknown][] = [
+const DOCUMENTS: [sent: string, stored: string, shown: unknown][] = [
   ["{}", "{}", {}],
   ["[]", "{}", {}],
   ["[1,[]]", "[1, []]", [1, []]],
@@ -177,17 +177,17 @@ const DOCUMENTS: [sent: string, stored: string, answered: unknown][] = [
   ],
 ];
 
-for (const [sent, kept, answered] of DOCUMENTS) {
+for (const [sent, kept, shown] of DOCUMENTS) {
   Deno.test(`the metadata ${sent} is stored as ${kept}`, async () => {
-    const { code, answer: response } = await create(`"metadata":${sent}`);
+    const { code, response } = await create(`"metadata":${sent}`);
     strictEqual(response.status, 201);
-    deepStrictEqual(Lot.parse(response.json).metadata, answered);
+    deepStrictEqual(Lot.parse(response.json).metadata, shown);
     strictEqual(await stored(code, "metadata"), kept);
   });
 }
 
 Deno.test("a key called __proto__ in the metadata is data like any other", async () => {
-  const { code, answer: response } = await create(
+  const { code, response } = await create(
     '"metadata":{"__proto__":{"role":"ADMIN"},"x":1}',
   );
   strictEqual(response.status, 201);
@@ -197,7 +197,7 @@ Deno.test("a key called __proto__ in the metadata is data like any other", async
 });
 
 Deno.test("a UUID may have upper or lower case and is returned in lower case", async () => {
-  const { answer: response } = await create(
+  const { response } = await create(
     `"id":"AAAAAAAA-BBBB-1CCC-8DDD-EeEeEeEeEeEe","operator_id":"${OPERATOR}"`,
   );
   strictEqual(Lot.parse(response.json).id, "aaaaaaaa-bbbb-1ccc-8ddd-eeeeeeeeeeee");
@@ -213,7 +213,7 @@ Deno.test("a number for a lot code is stored as its text", async () => {
 
 Deno.test("codes are stored without a change, spaces and line breaks too", async () => {
   for (const code of [" a ", "é\u0301", "💩", "a\nb\t\u0001\u007f", "'; drop table lots; --"]) {
-    strictEqual((await create("", code)).answer.json.lot_code, code);
+    strictEqual((await create("", code)).response.json.lot_code, code);
     strictEqual(await stored(code, "lot_code"), code);
   }
 });
@@ -237,9 +237,9 @@ for (
 ) {
   Deno.test(`a code of ${what} is stored, one character more is refused`, async () => {
     const code = randomText(max, alphabet);
-    strictEqual((await create("", code)).answer.status, 201);
+    strictEqual((await create("", code)).response.status, 201);
     strictEqual(await stored(code, "lot_code"), code);
-    const { answer: response } = await create("", randomText(max + 1, alphabet));
+    const { response } = await create("", randomText(max + 1, alphabet));
     deepStrictEqual([response.status, response.json.error], [
       422,
       "lot_code must be text of 1 to 650 characters (2,600 if all are ASCII) without NUL",

@@ -83,7 +83,7 @@ Deno.test("a lot may have two decisions at one gate", async () => {
   strictEqual(await countDecisions(), before + 2);
 });
 
-const KEPT: [sent: string, field: string, stored: string, answered?: string][] = [
+const KEPT: [sent: string, field: string, stored: string, shown?: string][] = [
   ['"3.50"', "temperature_c", "3.50"],
   ["3.50", "temperature_c", "3.5"],
   ["-1e-3", "temperature_c", "-0.001"],
@@ -106,12 +106,12 @@ const KEPT: [sent: string, field: string, stored: string, answered?: string][] =
   ],
 ];
 
-for (const [sent, field, kept, answered = kept] of KEPT) {
+for (const [sent, field, kept, shown = kept] of KEPT) {
   Deno.test(`${field} ${sent.slice(0, 40)} is stored as ${kept.slice(0, 40)}`, async () => {
     const response = await decide(`{"${field}":${sent}}`);
     strictEqual(response.status, 201);
     const decision = QcDecision.parse(response.json);
-    strictEqual(new Map(Object.entries(decision)).get(field), answered);
+    strictEqual(new Map(Object.entries(decision)).get(field), shown);
     strictEqual(await stored(decision.id, field), kept);
   });
 }

@@ -67,7 +67,7 @@ export function linesOf(sql: Sql, { run, summary, ...trace }: StoredTrace) {
     let chunk = await chunkAfter(-1);
     while (chunk !== undefined) {
       const { kind, number, first_line, body } = chunk;
-      if (first_line !== sent[kind]) throw new LostRowsError();
+      if (first_line !== sent[kind]) throw lostRows();
       const type = kind === "lots" ? "lot" : "link";
       const lines = body.split("\n").map((line) => `{"type":"${type}",${line.slice(1)}\n`);
       sent[kind] += lines.length;
@@ -75,24 +75,18 @@ export function linesOf(sql: Sql, { run, summary, ...trace }: StoredTrace) {
       chunk = await chunkAfter(number);
     }
     const { lot_count, link_count } = summary ?? { lot_count: 0, link_count: 0 };
-    if (sent.lots !== lot_count || sent.links !== link_count) throw new LostRowsError();
+    if (sent.lots !== lot_count || sent.links !== link_count) throw lostRows();
     yield JSON.stringify({ type: "end", lot_count, link_count }) + "\n";
   };
   return { head, lines: lines() };
 }
 
 /** Rows of a result were deleted during the read, or are lost. */
-class LostRowsError extends Error {
-  override name = "LostRowsError";
-
-  constructor() {
-    super("rows of a deep trace's result are gone");
-  }
-}
+const lostRows = () => new Error("rows of a deep trace's result are gone");
 
 /** @throws {ApiError} 404 the trace has been deleted */
 async function throwLost(sql: Sql, id: string): Promise<never> {
-  throw await findTraceById(sql, id) === undefined ? noSuchTrace() : new LostRowsError();
+  throw await findTraceById(sql, id) === undefined ? noSuchTrace() : lostRows();
 }
 
 export function noSuchTrace(): ApiError {

@@ -1,7 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
 import { findTraceById } from "../db/traces.ts";
-import { finishJson, LINES_TYPE, respondFinished, respondLines } from "../http/response.ts";
+import { finish, LINES_TYPE, respondFinished, respondLines } from "../http/response.ts";
 import { readParameters, readQuery } from "../http/input.ts";
 import { type App, operation } from "../http/operation.ts";
 import { CURSOR_PATTERN, linesOf, noSuchTrace, pageOf } from "./deep_trace_result.ts";
@@ -44,5 +44,5 @@ export const getDeepTrace = (app: App, { sql, log }: RouteDeps) =>
       const { head, lines } = linesOf(sql, trace);
       return respondLines(c, head, lines, log);
     }
-    return respondFinished(c, 200, finishJson(await pageOf(sql, trace, { limit, cursor })));
+    return respondFinished(c, 200, finish(await pageOf(sql, trace, { limit, cursor })));
   });

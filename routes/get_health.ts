@@ -25,7 +25,7 @@ function oncePerMoment(): () => FinishedResponse {
     const now = timestamp();
     if (now !== moment) {
       moment = now;
-      finished = finish({ status: "ok", timestamp: now });
+      finished = finish(JSON.stringify({ status: "ok", timestamp: now }));
     }
     return finished;
   };

@@ -84,41 +84,31 @@ async function describeWork(
   changes: ChangesState | undefined,
 ): Promise<string> {
   const registry = new Registry();
-  const gauge: AddGauge = (name, help, ...labelNames) =>
+  const gauge = (name: string, help: string, ...labelNames: string[]) =>
     new Gauge({ name: `lotline_${name}`, help, labelNames, registers: [registry] });
   const readable = gauge("work_readable", "1 when this part was read in time.", "what");
   readable.set({ what: "jobs" }, queue === undefined ? 0 : 1);
   readable.set({ what: "changes" }, changes === undefined ? 0 : 1);
-  if (queue !== undefined) addQueue(gauge, queue);
-  if (changes !== undefined) addChanges(gauge, changes);
-  return await registry.metrics();
-}
-
-type AddGauge = <Label extends string>(
-  name: string,
-  help: string,
-  ...labelNames: Label[]
-) => Gauge<Label>;
-
-function addQueue(gauge: AddGauge, { counts, waiting, expiredLeases }: QueueState): void {
-  const jobs = gauge("jobs", "Background jobs that are ready, running or dead.", "kind", "state");
-  for (const { kind, state, jobs: count } of counts) jobs.set({ kind, state }, count);
-  const oldest = gauge(
-    "jobs_oldest_due_seconds",
-    "Age of the oldest job that could start.",
-    "kind",
-  );
-  for (const { kind, seconds } of waiting) oldest.set({ kind }, seconds);
-  gauge("jobs_expired_leases", "Running jobs whose lease has expired.").set(expiredLeases);
-}
-
-function addChanges(gauge: AddGauge, state: ChangesState): void {
-  gauge("outbox_rows", `Changes that wait for a relay, ${MAX_ROWS} at most.`).set(state.rows);
-  gauge("outbox_bytes", "Size of the outbox, without its index.").set(state.bytes);
-  gauge("outbox_limit_bytes", "Size at which changes are counted as lost.").set(state.limit);
-  gauge("changes_lost", "Changes that were never stored.").set(state.lost);
-  gauge("relays", "1 when a relay works.").set(state.relays);
-  if (state.silent !== null) {
-    gauge("relay_silent_seconds", "Time since the relay's last query.").set(state.silent);
+  if (queue !== undefined) {
+    const help = "Background jobs that are ready, running or dead.";
+    const jobs = gauge("jobs", help, "kind", "state");
+    for (const { kind, state, jobs: count } of queue.counts) jobs.set({ kind, state }, count);
+    const oldestHelp = "Age of the oldest job that could start.";
+    const oldest = gauge("jobs_oldest_due_seconds", oldestHelp, "kind");
+    for (const { kind, seconds } of queue.waiting) oldest.set({ kind }, seconds);
+    const expired = gauge("jobs_expired_leases", "Running jobs whose lease has expired.");
+    expired.set(queue.expiredLeases);
   }
+  if (changes !== undefined) {
+    const { rows, bytes, limit, lost, relays, silent } = changes;
+    gauge("outbox_rows", `Changes that wait for a relay, ${MAX_ROWS} at most.`).set(rows);
+    gauge("outbox_bytes", "Size of the outbox, without its index.").set(bytes);
+    gauge("outbox_limit_bytes", "Size at which changes are counted as lost.").set(limit);
+    gauge("changes_lost", "Changes that were never stored.").set(lost);
+    gauge("relays", "1 when a relay works.").set(relays);
+    if (silent !== null) {
+      gauge("relay_silent_seconds", "Time since the relay's last query.").set(silent);
+    }
+  }
+  return await registry.metrics();
 }

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { findBatched } from "../db/find_batched.ts";
+import { findBatched } from "../db/batched_query.ts";
 import { findTraces, LARGE_TRACE } from "../db/lots.ts";
 import { ApiError } from "../errors.ts";
 import { finish, type FinishedResponse, respondFinished, respondHeld } from "../http/response.ts";
@@ -55,7 +55,7 @@ export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }:
     const trace = await findTrace(lotCode);
     if (trace === undefined) throw noSuchLot();
     if (trace === LARGE_TRACE) return await respondLarge(c, lotCode, cached?.set);
-    const response = finish(trace);
+    const response = finish(JSON.stringify(trace));
     // Not awaited: the client needs no cached trace.
     cached?.set(response);
     return respondFinished(c, 200, response);

@@ -235,7 +235,7 @@ Deno.test("the same key of another account is another key", async () => {
     ok(second.status < 300 && !isReplay(second), second.text);
     notStrictEqual(second.json.id, first.json.id);
     const open = await legacy.post(path, bodyOf(path), headers);
-    ok(!isReplay(open), "what was answered to an account is nobody's in legacy");
+    ok(!isReplay(open), "what was sent to an account is nobody's in legacy");
   }
   // Another request of another account is not refused for it either.
   const lot = bodyOf("/api/lots");
@@ -356,7 +356,7 @@ Deno.test("a repeated lot is removed from the cache again: the first process may
     environment: { VALKEY_URL: valkey.server.url },
   });
   const link = connectValkey(valkey.server.url, () => {});
-  await eventually("Valkey answers", () => link.isUsable());
+  await eventually("Valkey responds", () => link.isUsable());
   const keys = async () => (await link.tryCommand((client) => client.keys("*traces*")))?.length;
   const [body, key] = [bodyOf("/api/lots"), newKey()];
   strictEqual((await api.post("/api/lots", body, key)).status, 201);

@@ -65,7 +65,7 @@ export async function makeLargeBody(
       return add(before + JSON.stringify(lots).slice(1, -1));
     },
   });
-  if (outcome !== "read") return { kind: outcome === "missing" ? "missing" : "too_large" };
+  if (outcome !== "read") return { kind: outcome };
   add(`${turnTo("children")}]}`);
   // The algorithm of the package `etag`, which takes a whole body only.
   const etag = `W/"${bytes.toString(16)}-${hash.digest("base64").slice(0, 27)}"`;

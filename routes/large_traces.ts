@@ -1,3 +1,4 @@
+import { addAbortListener } from "node:events";
 import { Worker } from "node:worker_threads";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
 import { onWrongServer } from "../db/servers.ts";
@@ -160,11 +161,10 @@ export function createLargeTraces(databaseUrl: string, limits = LARGE_TRACE_LIMI
         task.requests.delete(request);
         request.reject(error);
       };
-      const detached = () => fail(signal.reason);
+      using _listener = addAbortListener(signal, () => fail(signal.reason));
       const timeout = setTimeout(() => {
         fail(new QueryDeadlineError(`no large trace in ${limits.deadlineMs} ms`));
       }, limits.deadlineMs);
-      signal.addEventListener("abort", detached, { once: true });
       requests++;
       try {
         next();
@@ -172,7 +172,6 @@ export function createLargeTraces(databaseUrl: string, limits = LARGE_TRACE_LIMI
       } finally {
         requests--;
         clearTimeout(timeout);
-        signal.removeEventListener("abort", detached);
         detach(task, request);
       }
     },

@@ -51,7 +51,7 @@ async function smallResponsesUntil(end: Promise<unknown>): Promise<[number, Set<
   return [rounds, statuses];
 }
 
-Deno.test("six concurrent large traces and ordinary requests are all answered, and don't delay each other", async () => {
+Deno.test("six concurrent large traces and ordinary requests all get their responses, and don't delay each other", async () => {
   const began = performance.now();
   const large = Promise.all(Array.from({ length: 6 }, async () => {
     const response = await fetch(api.url + pathOf("HOT"));
@@ -143,7 +143,7 @@ Deno.test("no response is started while the held ones leave no room; a waiting o
   (await next)?.[Symbol.dispose]();
 });
 
-Deno.test("too many waiting requests get 503, one past its deadline too, and the next is answered", async () => {
+Deno.test("too many waiting requests get 503, one past its deadline too, and the next is served", async () => {
   const lock = await openTransaction(sql, "lock table lot_genealogy in access exclusive mode");
   using traces = withLimits({ maxWaiting: 2, deadlineMs: 500 });
   const requested = ["WARM", "UP", "HOT"].map((code) =>

@@ -4,6 +4,7 @@ import { isTooLong } from "../auth/typed_password.ts";
 import { respond } from "../http/response.ts";
 import { readBody } from "../http/body.ts";
 import { type App, operation } from "../http/operation.ts";
+import { isObject } from "../json.ts";
 import type { RefusalReason } from "../metrics.ts";
 import type { RouteDeps } from "./deps.ts";
 import { errors, errorWithETag, success } from "./responses.ts";
@@ -62,21 +63,16 @@ export const login = (app: App, { mode, signIn, limits }: RouteDeps) =>
     return respond(c, 200, signedIn);
   });
 
-const AnyFields = z.looseObject({
-  email: z.unknown().optional(),
-  password: z.unknown().optional(),
-});
-
 /**
  * Anything but an account's credentials is the same 401, a missing or odd body included: the old
  * front end shows only that sentence. Fields of another type are therefore dropped.
  */
 function credentialsOf(value: unknown): SentCredentials {
-  const fields = AnyFields.safeParse(value).data;
+  const fields = isObject(value) ? value : {};
   return {
-    email: SentEmail.safeParse(fields?.email).data,
+    email: SentEmail.safeParse(fields.email).data,
     // Its maximum depends on the bytes of its Unicode forms.
-    password: AnyPassword.safeParse(fields?.password).data,
+    password: AnyPassword.safeParse(fields.password).data,
   };
 }
 

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { costOf, hashPassword } from "../auth/password_work.ts";
 import { AUDIENCE, ISSUER, LEGACY_AUDIENCE } from "../auth/tokens.ts";
-import { disableAccount } from "../db/accounts.ts";
+import { setDisabled } from "../db/accounts.ts";
 import { REQUIRED, startApi, type TestResponse } from "../testing/api.ts";
 import { apiOnSeed } from "../testing/api_on_seed.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
@@ -127,7 +127,7 @@ Deno.test("an account without a usable hash is the same 401 with any password", 
 
 Deno.test("a disabled account is the same 401 with its right password", async () => {
   const { id, email } = await newAccount();
-  await disableAccount(sql, id);
+  await setDisabled(sql, id, true);
   deepStrictEqual(seen(await login({ email, password: PASSWORD })), REFUSED);
   strictEqual(await hashOf(id), HASH);
 });
@@ -323,7 +323,7 @@ Deno.test("the outcome of each login is counted and logged, without email or pas
   const { id, email } = await newAccount();
   const { token } = Session.parse((await login({ email, password: PASSWORD })).json);
   await login({ email, password: "wrong-password-7" });
-  await disableAccount(sql, id);
+  await setDisabled(sql, id, true);
   // Nothing reveals whether a disabled account's password was right, not even the log.
   await login({ email, password: PASSWORD });
   const lines = [];

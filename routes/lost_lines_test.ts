@@ -71,7 +71,7 @@ for (const [what, number] of PIECES) {
     for (const headers of ["", "Accept-Encoding: gzip\r\n"]) {
       const { head, body } = await linesOf(id, headers);
       match(head, /^HTTP\/1\.1 200 [^]*transfer-encoding: chunked/i);
-      ok(!/\r\n0(?:\r\n|$)/.test(body), "the chunks end as those of a whole answer do");
+      ok(!/\r\n0(?:\r\n|$)/.test(body), "the chunks end as those of a whole response do");
       ok(!body.includes('"type":"end"'));
     }
     await eventually(

@@ -152,7 +152,7 @@ Deno.test("a running trace is shared until a change after its start, then a new 
   deepStrictEqual([next.status, next.json.state], [202, "queued"]);
 });
 
-Deno.test("a keyed request that another trace answers has the same response when repeated", async () => {
+Deno.test("a keyed request that another trace satisfies has the same response when repeated", async () => {
   await sql`delete from lotline.jobs`;
   await insertLargeStar("KEYED");
   const id = await idOf("KEYED-0");

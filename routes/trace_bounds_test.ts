@@ -86,7 +86,7 @@ Deno.test("with a token the account counts in legacy too, from any address", asy
   strictEqual((await send(legacy, from("192.0.2.77"))).status, 202);
 });
 
-Deno.test("an account at its limit still gets traces that are answered immediately", async () => {
+Deno.test("an account at its limit still gets traces that are taken immediately", async () => {
   const response = await legacy.post(
     "/api/traces",
     { lot_code: "STAR-1", direction: "downstream" },

@@ -1,8 +1,8 @@
-import { finishAudit } from "../db/audits.ts";
+import { type AuditResult, finishAudit } from "../db/audits.ts";
 import type { Sql } from "../db/sql.ts";
 import { openSession } from "../db/session.ts";
 import type { AuditLimits } from "../audit/kinds.ts";
-import { type AuditOptions, type AuditSummary, runAudit } from "../audit/run_audit.ts";
+import { type AuditOptions, runAudit } from "../audit/run_audit.ts";
 import { readSettings } from "../config.ts";
 import { WorkerSettings } from "../jobs/config.ts";
 import type { TestDatabase } from "./database.ts";
@@ -102,7 +102,7 @@ export const DEFAULT_LIMITS: AuditLimits = {
 export interface DoneAudit {
   readonly id: string;
   readonly run: string;
-  readonly summary: AuditSummary;
+  readonly summary: AuditResult["summary"];
 }
 
 /** Audits the plant as a worker does, and stores its findings as the result. */
@@ -120,7 +120,7 @@ export async function audit(
     progress: () => {},
     ...options,
   });
-  await finishAudit(sql, id, { run, ...result });
+  await finishAudit(sql, id, result);
   return { id, run, summary: result.summary };
 }
 

@@ -11,7 +11,7 @@ export interface Planted {
   /** Changes a request before the service; a returned response is sent in its place. */
   readonly request?: (request: Request, spoiler: Spoiler) => Promise<Request | Response>;
   /** Changes a response. */
-  readonly answer?: (request: Request, response: Response) => Promise<Response>;
+  readonly respond?: (request: Request, response: Response) => Promise<Response>;
 }
 
 /** What a violation may use. */
@@ -53,36 +53,36 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "getHealth",
     check: "status_code_conformance",
-    answer: (_, response) =>
+    respond: (_, response) =>
       Promise.resolve(new Response(response.body, { ...parts(response), status: 203 })),
   },
   {
-    what: "a field more in an answer",
+    what: "a field more in a response",
     mode: "legacy",
     operation: "getReadiness",
     check: "response_schema_conformance",
-    answer: withJson((body) => body.uptime = 1),
+    respond: withJson((body) => body.uptime = 1),
   },
   {
-    what: "a required field less in an answer",
+    what: "a required field less in a response",
     mode: "legacy",
     operation: "getTraceability",
     check: "response_schema_conformance",
-    answer: withJson((body) => delete body.children),
+    respond: withJson((body) => delete body.children),
   },
   {
     what: "a looser type: kilograms as a number",
     mode: "legacy",
     operation: "createLot",
     check: "response_schema_conformance",
-    answer: withJson((body) => body.weight_kg = 12.5),
+    respond: withJson((body) => body.weight_kg = 12.5),
   },
   {
     what: "a promised header is missing",
     mode: "legacy",
     operation: "listAudits",
     check: "response_headers_conformance",
-    answer: (_, response) =>
+    respond: (_, response) =>
       Promise.resolve(withHeaders(response, (headers) => headers.delete("etag"))),
   },
   {
@@ -90,7 +90,7 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "getAudit",
     check: "content_type_conformance",
-    answer: (_, response) =>
+    respond: (_, response) =>
       Promise.resolve(
         response.status < 400
           ? response
@@ -110,7 +110,7 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "getLiveness",
     check: "unsupported_method",
-    answer: (_, response) =>
+    respond: (_, response) =>
       Promise.resolve(withHeaders(response, (headers) => headers.delete("allow"))),
   },
   {
@@ -118,7 +118,7 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "createLot",
     check: "allow_header_conformance",
-    answer: (request, response) =>
+    respond: (request, response) =>
       Promise.resolve(
         request.method === "OPTIONS"
           ? withHeaders(response, (headers) => headers.set("allow", "DELETE, OPTIONS, POST"))
@@ -130,7 +130,7 @@ export const PLANTED: readonly Planted[] = [
     mode: "legacy",
     operation: "getMetrics",
     check: "etag_is_of_this_body",
-    answer: (_, response) =>
+    respond: (_, response) =>
       Promise.resolve(withHeaders(response, (headers) => headers.set("etag", 'W/"planted"'))),
   },
   {
@@ -209,7 +209,7 @@ export function plant(planted: Planted, upstream: string): { url: string } & Asy
       if (requested === undefined || isLogin) return unread;
       // The length is that of a body that may be changed.
       const response = withHeaders(unread, (headers) => headers.delete("content-length"));
-      return await planted.answer?.(requested, response) ?? response;
+      return await planted.respond?.(requested, response) ?? response;
     },
   );
   return {

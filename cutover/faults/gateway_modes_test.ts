@@ -9,7 +9,6 @@ import { openLinkTo } from "../../testing/black_hole.ts";
 import { makeAuthority } from "../../testing/certificates.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
-import { ownPostgres } from "../../testing/postgres_servers.ts";
 import { ownPostgres, tlsPostgres } from "../../testing/postgres_servers.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
 import { makeReadOnly, otherAddress } from "../../testing/read_only.ts";

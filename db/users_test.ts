@@ -1,8 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { delay } from "../timing.ts";
-import { disableAccount, enableAccount, setPasswordHash, setRole } from "./accounts.ts";
-import { findLogin, type Login, recordLogin, replacePasswordHash } from "./logins.ts";
+import { setDisabled, setPasswordHash, setRole } from "./accounts.ts";
+import { findLogin, type Login, recordLogin, replacePasswordHash } from "./users.ts";
 import { writeTo } from "./write.ts";
 
 const database = await freshDatabase();
@@ -38,7 +38,7 @@ Deno.test("a login is found only by its exact email, with its hash and revocatio
     false,
     null,
   ]);
-  const tokensFrom = await disableAccount(sql, id);
+  const tokensFrom = await setDisabled(sql, id, true);
   const disabled = await loginOf(email);
   deepStrictEqual([disabled.disabled, disabled.tokensFrom], [true, tokensFrom]);
   for (const other of [email.toUpperCase(), ` ${email}`, "", "%"]) {
@@ -64,8 +64,8 @@ Deno.test("a login is recorded, and the account's current state is returned", as
 });
 
 const CHANGES: [what: string, change: (id: string) => Promise<unknown>][] = [
-  ["disabled", (id) => disableAccount(sql, id)],
-  ["enabled", (id) => enableAccount(sql, id)],
+  ["disabled", (id) => setDisabled(sql, id, true)],
+  ["enabled", (id) => setDisabled(sql, id, false)],
   ["given another password", (id) => setPasswordHash(sql, id, "new hash")],
   ["given another role", (id) => setRole(sql, id, "ADMIN")],
 ];

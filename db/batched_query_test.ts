@@ -1,7 +1,7 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
 import { insertLots } from "../testing/genealogy.ts";
-import { findBatched } from "./find_batched.ts";
+import { findBatched } from "./batched_query.ts";
 import { findTraces, LARGE_TRACE } from "./lots.ts";
 import { findUsersByEmail } from "./users.ts";
 
