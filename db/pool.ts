@@ -1,7 +1,7 @@
 import type { Sql } from "./sql.ts";
 import { handlerOf, intercept, onceSettled, type Query } from "./driver.ts";
 import { isResponse } from "./pg_errors.ts";
-import { onWrongServer } from "./servers.ts";
+import { onWrongServer, reportWrongServer } from "./servers.ts";
 import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
 
@@ -84,6 +84,11 @@ export function cancel(sql: Sql, query: Promise<unknown>): void {
   pools.get(sql)?.cancel(query);
 }
 
+/** Reports that the pool's server no longer serves, for what only reads and sees no error. */
+export function leaveServer(sql: Sql): void {
+  pools.get(sql)?.leaveServer();
+}
+
 const pools = new WeakMap<Sql, Connections>();
 
 class Connections {
@@ -98,7 +103,10 @@ class Connections {
   #departures = 0;
   #hasEnded = false;
 
+  readonly #address: string;
+
   constructor({ address, max, open, lifetimeMs = LIFETIME_MS }: PoolOptions) {
+    this.#address = address;
     this.#open = open;
     this.#lifetimeMs = lifetimeMs;
     this.#departing = onWrongServer(address, () => {
@@ -123,6 +131,10 @@ class Connections {
 
   cancel(query: Promise<unknown>): void {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== query);
+  }
+
+  leaveServer(): void {
+    reportWrongServer(this.#address, performance.now());
   }
 
   async end(options?: { timeout?: number }): Promise<void> {
