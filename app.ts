@@ -15,6 +15,7 @@ import type { WatchedKeys } from "./auth/watched_keys.ts";
 import { createTraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
+import { CONNECT_TIMEOUT_MS } from "./db/connect.ts";
 import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
@@ -87,6 +88,7 @@ export function createApi(deps: ApiDeps) {
       statementTimeoutMs: BUDGET_MS,
       lockTimeoutMs: BUDGET_MS,
       idleTimeoutMs: TRACE_SESSION_IDLE_MS,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
       onEnd,
     }), config.DATABASE_URL);
   const largeTraces = createLargeTraces(config.DATABASE_URL);

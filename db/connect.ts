@@ -16,7 +16,8 @@ interface ConnectOptions {
 const LOCK_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 export const STATEMENT_TIMEOUT_MS = 4_000;
-const CONNECT_TIMEOUT_MS = 2_000;
+/** For each host of the address: a dead one must not take a request's whole time. */
+export const CONNECT_TIMEOUT_MS = 2_000;
 
 /**
  * Opens a pool, which connects with its first query. Values have the old server's forms: `numeric` is

@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
 import { createSessionPool } from "../db/session_pool.ts";
 import type { Session, SessionOptions } from "../db/session.ts";
@@ -26,6 +27,7 @@ export const DRY_RUN_SESSIONS = {
   lockTimeoutMs: 200,
   idleInTransactionTimeoutMs: 250,
   idleTimeoutMs: 60_000,
+  connectTimeoutMs: CONNECT_TIMEOUT_MS,
   readOnly: true,
 } as const satisfies SessionOptions;
 

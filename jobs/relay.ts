@@ -1,4 +1,5 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
+import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { laterTransaction, readOutbox, removeFromOutbox, tryRelayLock } from "../db/outbox.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
@@ -50,6 +51,7 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
         statementTimeoutMs: STATEMENT_MS,
         lockTimeoutMs: STATEMENT_MS,
         idleTimeoutMs: IDLE_MS,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
       });
       await takeTurn(end, session.sql);
       await relay(end, session.sql, deps, onRound);

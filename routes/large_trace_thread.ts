@@ -6,6 +6,7 @@
 
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
+import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import { createSessionPool } from "../db/session_pool.ts";
 import { openSession } from "../db/session.ts";
 import {
@@ -46,6 +47,7 @@ const sessions = createSessionPool(
       lockTimeoutMs: LOCK_TIMEOUT_MS,
       idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
       idleTimeoutMs: IDLE_MS,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
       onEnd,
     }),
   IDLE_MS,

@@ -3,7 +3,7 @@ import { connect } from "../../db/connect.ts";
 import { openLinkTo } from "../../testing/black_hole.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
-import { promote, setReadOnly, startPair } from "../../testing/standby.ts";
+import { promote, setReadOnly, signalCluster, startPair } from "../../testing/standby.ts";
 import { readRoutes, release, setMode } from "../routes/routes_table.ts";
 import { GATEWAY_ADMIN_TOKEN, startGateway } from "../testing/gateway.ts";
 
@@ -25,6 +25,15 @@ const CASES: Record<
         await promote(pair.standby);
       },
       [Symbol.asyncDispose]: () => Promise.resolve(),
+    }),
+  "the primary's machine freezes": (pair) =>
+    Promise.resolve({
+      url: pair.url,
+      switchOver: async () => {
+        await signalCluster(pair.primary, "SIGSTOP");
+        await promote(pair.standby);
+      },
+      [Symbol.asyncDispose]: () => signalCluster(pair.primary, "SIGCONT"),
     }),
   "the address leads to another server, and the old one stays up read-only": async (pair) => {
     const link = await openLinkTo(pair.primary.url);

@@ -1,3 +1,4 @@
+import { CONNECT_TIMEOUT_MS } from "../../db/connect.ts";
 import { onWrongServer, reportWrongServer } from "../../db/servers.ts";
 import { openSession, type Session } from "../../db/session.ts";
 import { describeError, type Log } from "../../log.ts";
@@ -103,6 +104,7 @@ export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Lo
         statementTimeoutMs: RESPONSE_TIMEOUT_MS,
         lockTimeoutMs: RESPONSE_TIMEOUT_MS,
         idleTimeoutMs: IDLE_MS,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
       });
       try {
         await follow(session, () => retryMs = RETRY_MS.first);
