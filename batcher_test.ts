@@ -1,13 +1,17 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
 import { createBatcher } from "./batcher.ts";
+import { eventually } from "./testing/eventually.ts";
 import { delay } from "./timing.ts";
 
-/** A batched function that records the keys of each batch and takes a moment for each. */
-function running(bounds: Parameters<typeof createBatcher>[1]) {
+/** A batched function that records the keys of each batch and takes a moment for each, unless set. */
+function running(
+  bounds: Parameters<typeof createBatcher>[1],
+  work: () => Promise<void> = () => delay(50),
+) {
   const questions: (readonly string[])[] = [];
   const lookUp = createBatcher(async (keys: readonly string[]) => {
     questions.push(keys);
-    await delay(50);
+    await work();
     return keys.map((key) => `about ${key}`);
   }, bounds);
   const createTestBatcher = async (key: string) => {
@@ -74,18 +78,20 @@ Deno.test("no batch exceeds the limit of keys, and no key is lost", async () => 
 });
 
 Deno.test("a slow batch doesn't delay the next", async () => {
+  const { promise: end, resolve } = Promise.withResolvers<void>();
   const { questions, createTestBatcher } = running({
     maxConcurrent: 1,
     maxBatchSize: 10,
-    slowMs: 10,
-  });
-  const first = createTestBatcher("a").then(() => "first");
+    slowMs: 200,
+  }, () => end);
+  const first = createTestBatcher("a");
   await turn();
   const second = createTestBatcher("b");
   await turn();
   deepStrictEqual(questions, [["a"]]);
-  await delay(25);
+  await eventually("the next begins", () => questions.length > 1);
   deepStrictEqual(questions, [["a"], ["b"]]);
+  resolve();
   await Promise.all([first, second]);
   deepStrictEqual(await createTestBatcher("c"), "about c");
 });

@@ -27,7 +27,7 @@ const NAMED = new RegExp(
   [
     /\b(?:repeat|runLoop)\(\s*"([^"]*)"/,
     /\bcreate(?:Complaint|FailureLog)\([^"()]*"([^"]*)"/,
-    /\bbound\([^()]*"([^"]*)"\)/,
+    /\bbound\(\s*"[^"]*",\s*"([^"]*)"/,
     /\blevel,\s*"([^"]*)"/,
   ].map(({ source }) => source).join("|"),
   "g",

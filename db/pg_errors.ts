@@ -74,6 +74,11 @@ export function isLockTimeout(error: unknown): boolean {
   return codeOf(error) === "55P03";
 }
 
+/** Whether PostgreSQL ended a transaction that waited for another one, which waited for it. */
+export function isDeadlock(error: unknown): boolean {
+  return codeOf(error) === "40P01";
+}
+
 /**
  * Whether a table was changed after a session had prepared a statement of a transaction. postgres.js
  * then sends that statement again, so that the one behind it fails first: 25P02, the transaction has

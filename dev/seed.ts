@@ -1,5 +1,9 @@
 import type postgres from "postgres";
 import { z } from "zod";
+import { isDeadlock } from "../db/pg_errors.ts";
+
+/** How often {@link resetToSeed} begins again after a deadlock. */
+const MAX_ATTEMPTS = 5;
 
 // In an order that satisfies their foreign keys.
 const TABLES = [
@@ -41,22 +45,34 @@ export async function loadSeed(): Promise<Seed> {
   return Seed.parse(JSON.parse(await Deno.readTextFile(file)));
 }
 
-/** Empties the ten old tables and fills them with exactly the seed rows, in one transaction. */
+/**
+ * Empties the ten old tables and fills them with exactly the seed rows, in one transaction. It begins
+ * again after a deadlock, since a reader of several tables may lock them in any order.
+ */
 export async function resetToSeed(sql: postgres.Sql, seed: Seed): Promise<void> {
-  await sql.begin(async (tx) => {
-    // In the lock order of concurrent writers: a row's table, then those that it refers to.
-    // TRUNCATE alone would lock them as listed, and could cause a deadlock with a writer.
-    await tx`lock table ${tx(TABLES.toReversed())} in access exclusive mode`;
-    await tx`truncate ${tx(TABLES)} cascade`;
-    for (const table of TABLES) {
-      const columns = Object.keys(seed[table][0] ?? {});
-      if (columns.length === 0) continue;
-      // The columns' own types read the values: a numeric keeps the scale of its text.
-      await tx`insert into ${tx(table)} (${tx(columns)})
-        select ${tx(columns)}
-        from jsonb_populate_recordset(null::${tx(table)}, ${tx.json(seed[table])})`;
+  for (let attempt = 1;; attempt++) {
+    try {
+      await sql.begin((tx) => replaceRows(tx, seed));
+      return;
+    } catch (error) {
+      if (!isDeadlock(error) || attempt === MAX_ATTEMPTS) throw error;
     }
-  });
+  }
+}
+
+async function replaceRows(tx: postgres.TransactionSql, seed: Seed): Promise<void> {
+  // In the lock order of concurrent writers: a row's table, then those that it refers to.
+  // TRUNCATE alone would lock them as listed, and could cause a deadlock with a writer.
+  await tx`lock table ${tx(TABLES.toReversed())} in access exclusive mode`;
+  await tx`truncate ${tx(TABLES)} cascade`;
+  for (const table of TABLES) {
+    const columns = Object.keys(seed[table][0] ?? {});
+    if (columns.length === 0) continue;
+    // The columns' own types read the values: a numeric keeps the scale of its text.
+    await tx`insert into ${tx(table)} (${tx(columns)})
+      select ${tx(columns)}
+      from jsonb_populate_recordset(null::${tx(table)}, ${tx.json(seed[table])})`;
+  }
 }
 
 /** The tables with rows other than the seed's (by id), which {@link resetToSeed} would delete. */

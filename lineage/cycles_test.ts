@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { Random } from "../dev/random.ts";
+import { tangle } from "../testing/tangle.ts";
 import { findCycles } from "./cycles.ts";
 
 type Link = readonly [parent: number, child: number];
@@ -97,44 +98,6 @@ Deno.test("cycles of 2,000 random genealogies are cycles, short, and include eve
       truncated: some < cycles.length,
     });
   }
-});
-
-Deno.test("cycles: a ring of a million lots, and a chain as long, are walked without recursion", () => {
-  const lots = 1_000_000;
-  const parents = Int32Array.from({ length: lots }, (_, lot) => lot);
-  const children = parents.map((lot) => (lot + 1) % lots);
-  const { cycles, truncated } = findCycles({ parents, children, lots, maxCycles: 10 });
-  deepStrictEqual([cycles.map(({ length }) => length), truncated], [[lots], false]);
-  const chain = {
-    parents: parents.subarray(1),
-    children: children.subarray(1),
-    lots,
-    maxCycles: 10,
-  };
-  deepStrictEqual(findCycles(chain), { cycles: [], truncated: false });
-});
-
-/** A ring, so that all lots are one component, and paths across it: a search visits most lots. */
-function tangle(lots: number) {
-  const random = new Random(11);
-  const parents = Int32Array.from({ length: 3 * lots }, (_, link) => link % lots);
-  const children = parents.map((lot, link) =>
-    link < lots ? (lot + 1) % lots : Math.floor(random.between(0, lots))
-  );
-  return { parents, children, lots };
-}
-
-Deno.test("cycles: a larger tangle is stopped after the same number of steps, and the result says so", () => {
-  const given = [50_000, 100_000].map((lots) => {
-    let steps = 0;
-    const onSteps = (so_far: number) => steps = so_far;
-    const { cycles, truncated } = findCycles({ ...tangle(lots), maxCycles: 1_000_000, onSteps });
-    strictEqual(truncated, true);
-    ok(cycles.length > 50, `${cycles.length}`);
-    return steps - 3 * lots;
-  });
-  // Without the limit it is the square of the lots.
-  deepStrictEqual(given, [50_000_000, 50_000_000]);
 });
 
 Deno.test("cycles: a search ends when its callback for steps throws", () => {

@@ -5,13 +5,12 @@
  * @module
  */
 import { listTests, testsAt } from "./test_files.ts";
-import { runTests, summaryOf } from "./test_run.ts";
+import { runTests, summaryOf, UNIT_OPTIONS } from "./test_run.ts";
 
 const beganMs = performance.now();
 const root = new URL("../", import.meta.url).pathname;
 const paths = Deno.args.length === 0 ? ["."] : Deno.args;
 const tests = testsAt(await listTests(root), paths).filter(({ isUnitTest }) => isUnitTest);
-// `deno task check` checks the types.
-const result = await runTests(tests, { options: ["--no-check", "--deny-run"] });
+const result = await runTests(tests, { options: UNIT_OPTIONS });
 console.log(summaryOf(result, beganMs));
 Deno.exitCode = tests.length === 0 ? 1 : result.code;

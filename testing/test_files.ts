@@ -9,7 +9,24 @@ export interface TestFile {
   readonly runsAlone: boolean;
   /** It runs in parallel, and nothing that it imports, directly or not, starts a process. */
   readonly isUnitTest: boolean;
+  /** A unit test whose coverage is measured: it has no line `// Not measured: …` with the reason. */
+  readonly isMeasured: boolean;
 }
+
+/**
+ * Folders, at any depth, and files with the tests that take longest: these start first. Passwords
+ * are hashed with the lowest priority, which takes minutes beside other tests.
+ */
+const SLOW = [
+  "bench",
+  "dev",
+  "faults",
+  "large_traces_test.ts",
+  "login_by_password_test.ts",
+  "parity",
+  "practice",
+  "user_main_test.ts",
+];
 
 const SKIPPED = new Set(project.exclude.map((folder) => folder.replace(/\/$/, "")));
 
@@ -32,7 +49,7 @@ function referencesOf(path: string, source: string): string[] {
     .map(([, target = ""]) => posix.join(posix.dirname(path), target));
 }
 
-/** All tests of a tree. Those in a folder `faults` come first, since they take longest. */
+/** All tests of a tree, the {@link SLOW} ones first. */
 export async function listTests(root: string): Promise<TestFile[]> {
   const sources = new Map<string, string>();
   for (const path of await listSources(root)) {
@@ -50,10 +67,12 @@ export async function listTests(root: string): Promise<TestFile[]> {
   const tests = [...sources].filter(([path]) => path.endsWith("_test.ts"))
     .map(([path, source]) => {
       const runsAlone = /^\/\/ Runs alone: \S/m.test(source);
-      return { path, runsAlone, isUnitTest: !runsAlone && !startsProcess(path) };
+      const isUnitTest = !runsAlone && !startsProcess(path);
+      const isMeasured = isUnitTest && !/^\/\/ Not measured: \S/m.test(source);
+      return { path, runsAlone, isUnitTest, isMeasured };
     });
-  const isFault = ({ path }: TestFile) => path.split("/").includes("faults");
-  return [...tests.filter(isFault), ...tests.filter((test) => !isFault(test))];
+  const isSlow = ({ path }: TestFile) => path.split("/").some((name) => SLOW.includes(name));
+  return [...tests.filter(isSlow), ...tests.filter((test) => !isSlow(test))];
 }
 
 /** The files of a list that are one of these paths, or below one. */
@@ -64,7 +83,7 @@ export function testsAt(tests: readonly TestFile[], paths: readonly string[]): T
   );
 }
 
-/** Those that neither `deno task service-alone` nor `deno task coverage --unit` runs in this tree. */
-export function restOf(tests: readonly TestFile[]): TestFile[] {
-  return testsAt(tests, [...CUTOVER, ...WHOLE_TREE_TESTS]).filter(({ isUnitTest }) => !isUnitTest);
+/** Those that only this tree can run, and no copy without the cutover. */
+export function testsOfWholeTree(tests: readonly TestFile[]): TestFile[] {
+  return testsAt(tests, [...CUTOVER, ...WHOLE_TREE_TESTS]);
 }

@@ -1,13 +1,14 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { CUTOVER, WHOLE_TREE_TESTS } from "./parts.ts";
-import { listTests, restOf, testsAt } from "./test_files.ts";
+import { listTests, testsAt, testsOfWholeTree } from "./test_files.ts";
 
 const FILES = {
   "faults/slow_test.ts": 'import "../testing/server.ts";\n// Runs alone: it goes by time.\n',
   "inner/faults/deep_test.ts": 'import { startThread } from "../thread_starter.ts";\n',
   "inner/thread_starter.ts": 'new Worker(new URL("./thread.ts", import.meta.url));\n',
   "inner/thread.ts": 'import "../testing/server.ts";\n',
+  "long_sum_test.ts": 'import "./sum.ts";\n// Not measured: it counts for long.\n',
   "sum_test.ts": 'import type { Server } from "./testing/server.ts";\nimport "./sum.ts";\n',
   "sum.ts": "export const sum = 3;\n",
   "testing/server.ts": "await new Deno.Command(program).output();\n",
@@ -25,13 +26,17 @@ async function withTree(action: (root: string) => Promise<void>): Promise<void> 
   await action(root).finally(() => Deno.remove(root, { recursive: true }));
 }
 
+const NEITHER = { runsAlone: false, isUnitTest: false, isMeasured: false };
+const test = (path: string, is: Partial<typeof NEITHER>) => ({ path, ...NEITHER, ...is });
+
 Deno.test("a test that starts a process, directly or not, or that runs alone is no unit test", async () => {
   await withTree(async (root) => {
     deepStrictEqual(await listTests(root), [
-      { path: "faults/slow_test.ts", runsAlone: true, isUnitTest: false },
-      { path: "inner/faults/deep_test.ts", runsAlone: false, isUnitTest: false },
-      { path: "sum_test.ts", runsAlone: false, isUnitTest: true },
-      { path: "timed_test.ts", runsAlone: true, isUnitTest: false },
+      test("faults/slow_test.ts", { runsAlone: true }),
+      test("inner/faults/deep_test.ts", {}),
+      test("long_sum_test.ts", { isUnitTest: true }),
+      test("sum_test.ts", { isUnitTest: true, isMeasured: true }),
+      test("timed_test.ts", { runsAlone: true }),
     ]);
   });
 });
@@ -58,18 +63,13 @@ Deno.test("tests are chosen by file, by folder, or all of them", async () => {
   deepStrictEqual(chosen("cach"), []);
 });
 
-Deno.test("every test runs in the service alone, as a unit test, or with the rest", async () => {
+Deno.test("every test runs in a copy without the cutover, or in the whole tree, or in both", async () => {
   const tests = await listTests(new URL("../", import.meta.url).pathname);
   const isCutover = (path: string) => CUTOVER.some((folder) => path.startsWith(`${folder}/`));
-  const rest = restOf(tests).map(({ path }) => path);
-  const run = new Set(rest);
-  for (const { path, isUnitTest } of tests) if (isUnitTest || !isCutover(path)) run.add(path);
-  deepStrictEqual(run.size, tests.length);
-  // What reads the whole tree runs in it, too.
-  const inTree = new Set([
-    ...rest,
-    ...tests.filter((test) => test.isUnitTest).map((test) => test.path),
-  ]);
-  ok(!inTree.has("routes/create_lot_test.ts"));
-  for (const { path } of testsAt(tests, WHOLE_TREE_TESTS)) ok(inTree.has(path), path);
+  const inCopy = tests.map(({ path }) => path).filter((path) => !isCutover(path));
+  const inTree = testsOfWholeTree(tests).map(({ path }) => path);
+  deepStrictEqual(new Set([...inCopy, ...inTree]).size, tests.length);
+  const inBoth = inCopy.filter((path) => inTree.includes(path));
+  deepStrictEqual(inBoth, testsAt(tests, WHOLE_TREE_TESTS).map(({ path }) => path));
+  for (const path of WHOLE_TREE_TESTS) ok(testsAt(tests, [path]).length > 0, path);
 });

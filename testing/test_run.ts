@@ -13,27 +13,33 @@ export interface RunOptions {
   readonly options?: readonly string[];
   /** Variables of the tests' environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The root of the tree that the paths are in; the working directory unless given. */
+  readonly root?: string;
+  /** Files at a time, by default {@link MAX_FILES_AT_ONCE}. */
+  readonly filesAtOnce?: number;
 }
 
 /** More than there are processors, since the tests wait more than they compute. */
 const MAX_FILES_AT_ONCE = 3;
+/** Of unit tests. `deno task check` checks the types. */
+export const UNIT_OPTIONS: readonly string[] = ["--no-check", "--deny-run"];
 /** The longest test takes about one. */
 const MAX_SILENT_MINUTES = 4;
 
 /** Runs these files: most of them beside each other, then those that say they run alone. */
 export async function runTests(
   tests: readonly TestFile[],
-  { options = [], env = {} }: RunOptions = {},
+  { options = [], env = {}, root, filesAtOnce = MAX_FILES_AT_ONCE }: RunOptions = {},
 ): Promise<RunResult> {
   const pathsOf = (alone: boolean) =>
     tests.filter(({ runsAlone }) => runsAlone === alone).map(({ path }) => path);
   const [together, alone] = [pathsOf(false), pathsOf(true)];
-  const jobs = { ...env, DENO_JOBS: String(MAX_FILES_AT_ONCE) };
+  const jobs = { ...env, DENO_JOBS: String(filesAtOnce) };
   const results: RunResult[] = [];
   if (together.length > 0) {
-    results.push(await denoTest([...options, "--parallel", ...together], jobs));
+    results.push(await denoTest([...options, "--parallel", ...together], jobs, root));
   }
-  if (alone.length > 0) results.push(await denoTest([...options, ...alone], env));
+  if (alone.length > 0) results.push(await denoTest([...options, ...alone], env, root));
   return sumOf(results);
 }
 
@@ -60,10 +66,12 @@ export function summaryOf({ passed, failed }: RunResult, beganMs: number): strin
 export async function denoTest(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  cwd: string = Deno.cwd(),
 ): Promise<RunResult> {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--quiet", ...args],
     env,
+    cwd,
     stdout: "piped",
     // In a group of its own, so that what its tests have started ends with it.
     detached: true,
@@ -81,13 +89,14 @@ export async function denoTest(
   };
   let silence: ReturnType<typeof setTimeout> | undefined;
   let end = "";
-  const decoder = new TextDecoder();
-  for await (const bytes of process.stdout) {
-    Deno.stdout.writeSync(bytes);
-    const text = decoder.decode(bytes, { stream: true });
-    end = (end + text).slice(-2_000);
+  // Whole lines, since another run may write at the same time.
+  for await (const line of linesOf(process.stdout)) {
+    // Paths in a copy of the tree are shown as those of the tree, which stays.
+    const shown = line.replaceAll(cwd.replace(/\/$/, ""), Deno.cwd());
+    Deno.stdout.writeSync(new TextEncoder().encode(shown));
+    end = (end + shown).slice(-2_000);
     // Deno goes on to say how long a test has been running.
-    if (silence !== undefined && text.includes("has been running for")) continue;
+    if (silence !== undefined && shown.includes("has been running for")) continue;
     clearTimeout(silence);
     silence = setTimeout(onSilence, MAX_SILENT_MINUTES * 60_000);
   }
@@ -100,6 +109,17 @@ export async function denoTest(
   const failed = countIn(end, "failed");
   // Without counts, or with a leak after the last test, something failed that is no test.
   return { code, passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+}
+
+/** The lines of a stream, each with its end. */
+async function* linesOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split(/(?<=\n)/);
+    rest = lines.at(-1)?.endsWith("\n") ? "" : lines.pop() ?? "";
+    yield* lines;
+  }
+  if (rest !== "") yield rest;
 }
 
 /** "ok | 12 passed (3 steps) | 0 failed (4s)", with colours in between on a terminal. */

@@ -3,6 +3,8 @@
  * with all phases and checks against a temporary service. The default is both modes, three seeds
  * and 1,000 examples an operation; `--short` is one seed with a few examples.
  *
+ * `deno task fuzz --install`: installs schemathesis and runs nothing.
+ *
  * `deno task fuzz --planted`: a proxy breaks the contract in each of the violations of planted.ts;
  * the result is which check found it.
  *
@@ -23,8 +25,8 @@ import { installSchemathesis, NoSchemathesis, runSchemathesis } from "./schemath
 import { addEvents, newCounts, tableOf } from "./counts.ts";
 
 const MODES = ["legacy", "required"] as const;
-const USAGE =
-  "usage: deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short] | --planted";
+const USAGE = "usage: deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short]" +
+  " | --planted | --install";
 const LONG = { seeds: [1, 2, 3], examples: 1_000 };
 const SHORT = { seeds: [1], examples: 10 };
 // Enough for a violation on the usual path; a violation that needs unusual input is planted to
@@ -45,6 +47,7 @@ try {
   console.error(error.message);
   Deno.exit(2);
 }
+if (options.installs) Deno.exit(0);
 await Deno.mkdir(folder, { recursive: true });
 const documents = new Map(MODES.map((mode) => [mode, join(folder, `openapi.${mode}.json`)]));
 for (const [mode, file] of documents) {
@@ -64,6 +67,7 @@ function readOptions() {
         short: { type: "boolean", default: false },
         mode: { type: "string" },
         planted: { type: "boolean", default: false },
+        install: { type: "boolean", default: false },
       },
     });
     const usual = values.short ? SHORT : LONG;
@@ -76,6 +80,7 @@ function readOptions() {
     return {
       modes,
       planted: values.planted,
+      installs: values.install,
       seeds: values.seed === undefined ? usual.seeds : [whole(values.seed)],
       examples: values.examples === undefined
         ? usual.examples

@@ -3,13 +3,13 @@ import type { Sql } from "../../db/sql.ts";
 import { delay } from "../../timing.ts";
 import type { Mode } from "../exchange/route.ts";
 import { kill } from "../routes/routes_table.ts";
-import { REQUIRED, startApi } from "../../testing/api.ts";
+import { startApi } from "../../testing/api.ts";
 import { type Cutover, startCutover } from "../testing/cutover.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually, withDeadline } from "../../testing/eventually.ts";
 import { GATEWAY_ADMIN_TOKEN } from "../testing/gateway.ts";
 import { startLegacyProcess } from "../testing/legacy_process.ts";
-import { leave } from "../testing/leaving_client.ts";
+import { leave, served } from "../testing/leaving_client.ts";
 import { LEAVINGS, mayBeLost, type Sent, WAYS_TO_SEND } from "../testing/leaving_writes.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
 
@@ -207,34 +207,6 @@ Deno.test("without a gateway, Lotline executes a request that came in one piece"
   const { sql } = database;
   await allStored(sql, await leaveAll(sql, portOf(api.url), "Lotline", WHOLE_AT_ONCE));
 });
-
-Deno.test("at SIGTERM Lotline executes the logins of clients that have left", async () => {
-  const LOGINS = 4;
-  await using api = await startApi({ environment: REQUIRED });
-  // Each takes as long as one with an account: together longer than the pool waits at the end.
-  await Promise.all(Array.from({ length: LOGINS }, (_, number) => {
-    const sent = WAYS_TO_SEND["in one piece"];
-    if (sent === undefined) throw new Error("there is no such case");
-    const body = JSON.stringify({ email: `nobody-${number}@example.invalid`, password: "wrong" });
-    return leave(portOf(api.url), { ...sent("/api/login", body), leaving: "resets" });
-  }));
-  await served(api.url);
-  api.process.kill("SIGTERM");
-  strictEqual((await withDeadline("it ends", api.process.status, { seconds: 60 })).code, 0);
-  await api.log.ended;
-  const done = api.log.lines.filter((line) =>
-    line.includes('"route":"/api/login"') && line.includes('"status":401')
-  );
-  strictEqual(done.length, LOGINS);
-});
-
-/** Resolves when a server has accepted and read everything sent before. */
-async function served(url: string): Promise<void> {
-  for (let times = 0; times < 20; times++) {
-    const response = await fetch(`${url}/api/health`);
-    await response.body?.cancel();
-  }
-}
 
 async function textOf(url: string): Promise<string> {
   const response = await fetch(url, {

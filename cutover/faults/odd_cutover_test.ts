@@ -58,6 +58,6 @@ Deno.test(`a plan with the odd requests of seed ${SEED} among its traffic moves 
     deepStrictEqual(modes[operation], ["shadow", "canary 10", "canary 50", "service"], operation);
   }
   deepStrictEqual(failures, []);
-  const sent = [...odd.answers.values()].reduce((sum, count) => sum + count, 0);
+  const sent = [...odd.responses.values()].reduce((sum, count) => sum + count, 0);
   ok(sent > 200, `only ${sent} odd requests were sent`);
 });

@@ -72,7 +72,7 @@ export async function startLane(
     mode = { name };
     gateway.observed.length = gateway.answered.length = gateway.found.length = 0;
     const response = await sendOnWire(gateway.port, request);
-    return { answer: response, observation: gateway.observed[0], sides: [...gateway.answered] };
+    return { response, observation: gateway.observed[0], sides: [...gateway.answered] };
   };
 
   /** The gateway's own findings for an exchange with the old server. */
@@ -96,9 +96,9 @@ export async function startLane(
     if (first.observation !== undefined) await shadowed(first.observation, findings);
     if (first.sides.length === 0) return await refused(request, mayBeRefused, first, findings);
     const second = await pass("service", request);
-    const [was, is] = [first.answer, second.answer];
+    const [was, is] = [first.response, second.response];
     if (was === undefined || is === undefined) {
-      findings.note("gateway", [{ place: "no answer", ...statuses(was, is) }]);
+      findings.note("gateway", [{ place: "no response", ...statuses(was, is) }]);
       return findings.trial("different", was, is);
     }
     const failed = second.sides.find((line) => / service (?:5|0)/.test(line));
@@ -126,7 +126,7 @@ export async function startLane(
   const refused = async (
     request: WireRequest,
     mayBeRefused: boolean,
-    { answer: response }: Pass,
+    { response }: Pass,
     findings: Findings,
   ): Promise<Trial> => {
     const known = findOperation(request.method, request.target);
@@ -140,13 +140,13 @@ export async function startLane(
     }
     if (known === undefined) return findings.trial("elsewhere", response);
     const second = await pass("service", request);
-    if (second.answer?.status !== response?.status) {
-      findings.note("gateway", [{ place: "by mode", ...statuses(response, second.answer) }]);
+    if (second.response?.status !== response?.status) {
+      findings.note("gateway", [{ place: "by mode", ...statuses(response, second.response) }]);
     }
     if ((await stored.rows(service.sql)).length > 0) {
       findings.note("stored", [{ place: "rows of a refused request" }]);
     }
-    return findings.trial("refused", response, second.answer);
+    return findings.trial("refused", response, second.response);
   };
 
   /** A lot that both have stored is traced. Their generated fields are made equal before. */
@@ -190,7 +190,7 @@ export async function startLane(
 
 /** A request that went through the gateway. */
 interface Pass {
-  readonly answer: CapturedResponse | undefined;
+  readonly response: CapturedResponse | undefined;
   readonly observation: Observation | undefined;
   /** The upstream and the result of each response, in turn. */
   readonly sides: readonly string[];

@@ -8,7 +8,7 @@ import { LEGACY_OPERATIONS } from "../exchange/operations.ts";
 /** Clients that send odd requests until they are stopped. */
 export interface OddClients extends AsyncDisposable {
   /** How many requests were answered, by status; 0: the connection ended without a response. */
-  readonly answers: ReadonlyMap<number, number>;
+  readonly responses: ReadonlyMap<number, number>;
   /** Stops sending; resolves when every request is answered. */
   stop(): Promise<void>;
 }
@@ -53,7 +53,7 @@ export async function startOddClients(
     isStopped = true;
     await sending;
   };
-  return { answers: responses, stop, [Symbol.asyncDispose]: stop };
+  return { responses, stop, [Symbol.asyncDispose]: stop };
 }
 
 /** The same request from one of the clients. */

@@ -21,7 +21,7 @@ export function bytesOnWire({ lines, body, framing }: WireRequest): Uint8Array {
 }
 
 /** Longer than any response takes on a busy machine. */
-const ANSWER = { seconds: 60 };
+const RESPONSE = { seconds: 60 };
 
 /**
  * Sends a request on a new connection; undefined: it ended without a complete response.
@@ -55,10 +55,10 @@ export async function sendOnWire(
     await writing;
   };
   try {
-    await withDeadline("the answer comes", exchange(), ANSWER);
+    await withDeadline("the response comes", exchange(), RESPONSE);
   } catch (error) {
     if (!parser.isDone) {
-      if (error instanceof Error && error.message.includes("the answer comes")) throw error;
+      if (error instanceof Error && error.message.includes("the response comes")) throw error;
       return undefined;
     }
   }

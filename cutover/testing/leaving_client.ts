@@ -60,7 +60,7 @@ export async function leave(port: number, client: LeavingClient): Promise<string
   try {
     if (first !== undefined) {
       await write(first);
-      await until("first answer", isWholeResponse);
+      await until("first response", isWholeResponse);
       received = "";
     }
     await client.ready?.();
@@ -88,4 +88,12 @@ function isWholeResponse(text: string): boolean {
   const head = text.indexOf("\r\n\r\n");
   const length = /\r\ncontent-length: (\d+)\r\n/i.exec(text)?.[1];
   return head !== -1 && length !== undefined && text.length >= head + 4 + Number(length);
+}
+
+/** Resolves when a server has accepted and read everything sent before. */
+export async function served(url: string): Promise<void> {
+  for (let times = 0; times < 20; times++) {
+    const response = await fetch(`${url}/api/health`);
+    await response.body?.cancel();
+  }
 }

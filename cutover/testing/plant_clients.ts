@@ -97,7 +97,7 @@ export function startPlantClients(
           resolve({ status: incoming.statusCode ?? 0, body });
         });
       });
-      outgoing.setTimeout(SILENCE_MS, () => outgoing.destroy(new Error("no answer in time")));
+      outgoing.setTimeout(SILENCE_MS, () => outgoing.destroy(new Error("no response in time")));
       outgoing.on("error", reject);
       outgoing.end(text);
     });

@@ -79,7 +79,7 @@ export const routeOf = (
 
 /** The response of an upstream that always responds. */
 export function givenResponse(requested: Exchange): CapturedResponse {
-  if ("failure" in requested) throw new Error(`no answer: ${requested.failure}`);
+  if ("failure" in requested) throw new Error(`no response: ${requested.failure}`);
   return requested;
 }
 
