@@ -5,7 +5,9 @@ import { onWrongServer, reportWrongServer } from "./servers.ts";
 /** A number of listeners of an address, and how often each was called. */
 function listeners(address: string, count: number) {
   const calls = Array.from({ length: count }, () => 0);
-  const all = calls.map((_, index) => onWrongServer(address, () => calls[index]!++));
+  const all = calls.map((_, index) =>
+    onWrongServer(address, () => calls[index] = (calls[index] ?? 0) + 1)
+  );
   return {
     calls,
     [Symbol.dispose]() {
