@@ -32,7 +32,7 @@ const RETRY_MS = 300;
 const SCHEMA_EVERY_MS = 30_000;
 /** At most so many names of migrations in a line of the log. */
 const MAX_NAMES = 5;
-const TODO = "deno task migrate";
+const MIGRATE = "deno task migrate";
 
 /** Looks at the database until disposed, and logs what is wrong and when it is well again. */
 export function watchDatabase(
@@ -60,7 +60,7 @@ export function watchDatabase(
     const was = schema;
     schema = state;
     first.resolve(state);
-    const fields = { missing: namesOf(state), todo: TODO };
+    const fields = { missing: namesOf(state), todo: MIGRATE };
     if (state.is === "missing" || state.is === "behind") {
       logLimited(`${state.is} ${fields.missing}`, "warn", "schema_behind", fields);
     } else if (was?.is !== state.is) {
