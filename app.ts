@@ -15,6 +15,7 @@ import type { WatchedKeys } from "./auth/watched_keys.ts";
 import { createTraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
+import { CONNECT_TIMEOUT_MS } from "./db/connect.ts";
 import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
 import { createTimeZone } from "./db/time_zone.ts";
@@ -88,9 +89,9 @@ export function createApi(deps: ApiDeps) {
       statementTimeoutMs: BUDGET_MS,
       lockTimeoutMs: BUDGET_MS,
       idleTimeoutMs: TRACE_SESSION_IDLE_MS,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
       onEnd,
-    })
-  );
+    }), config.DATABASE_URL);
   const largeTraces = createLargeTraces(config.DATABASE_URL);
   const timeZone = createTimeZone({
     databaseUrl: config.DATABASE_URL,

@@ -20,6 +20,7 @@ const OF_THE_SERVICE = [
   "db/sql.ts",
   "db/pg_errors.ts",
   "db/session.ts",
+  "db/servers.ts",
   "db/time_zone_sources.ts",
   "db/zone_names.ts",
   "db/query_deadline.ts",

@@ -16,7 +16,8 @@ interface ConnectOptions {
 const LOCK_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 export const STATEMENT_TIMEOUT_MS = 4_000;
-const CONNECT_TIMEOUT_MS = 2_000;
+/** For each host of the address: a dead one must not take a request's whole time. */
+export const CONNECT_TIMEOUT_MS = 2_000;
 
 /**
  * Opens a pool, which connects with its first query. Values have the old server's forms: `numeric` is
@@ -32,8 +33,8 @@ export function connect(options: ConnectOptions): Sql {
     idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   };
-  // It makes the statements and never connects.
+  // It makes the statements and never connects. Batches read its `max`.
   const open = () => Promise.reject(new Error("statements are sent by the pool"));
-  const sql: Sql = postgres({ ...settingsOf(url, session, open), max: 1 });
-  return pool(sql, max, (onEnd) => openSession(url, { ...session, onEnd }));
+  const sql: Sql = postgres({ ...settingsOf(url, session, open), max });
+  return pool(sql, { address: url, max, open: (onEnd) => openSession(url, { ...session, onEnd }) });
 }

@@ -4,7 +4,7 @@ import { Duplex } from "node:stream";
 
 /*
  * A socket between the network and its user, postgres.js. What arrives is an event (`data`, `error`,
- * `close`), so whoever holds the events decides what the user gets.
+ * `close`), so the holder of the events decides what the user gets.
  */
 
 interface Holder {

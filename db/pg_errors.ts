@@ -56,6 +56,14 @@ export function wasRolledBack(error: unknown): boolean {
   return /^(?:2[23]|40)[0-9A-Z]{3}$|^55P03$/.test(codeOf(error));
 }
 
+/**
+ * Whether the server no longer serves, so that another one may have taken over: 25006, read-only; 57P01
+ * to 57P05, it stops, starts, lost the database or ends the connection.
+ */
+export function isWrongServer(error: unknown): boolean {
+  return /^(?:25006|57P0[1-5])$/.test(codeOf(error));
+}
+
 /** Whether PostgreSQL stopped a statement that took too long. */
 export function isStatementTimeout(error: unknown): boolean {
   return codeOf(error) === "57014";

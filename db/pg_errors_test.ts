@@ -10,6 +10,7 @@ import {
   isRefusedRow,
   isStaleStatement,
   isStatementTimeout,
+  isWrongServer,
   wasRolledBack,
 } from "./pg_errors.ts";
 
@@ -54,9 +55,10 @@ Deno.test("each code counts as what it is, and nothing else does", () => {
     [isStatementTimeout, "57014"],
     [isMissingTable, "42P01 3F000"],
     [isStaleStatement, "0A000 25P02"],
+    [isWrongServer, "25006 57P01 57P02 57P03 57P04 57P05"],
     [isRefusedRow, "22003 22P02 23502 23505"],
   ];
-  const all = [...cases.flatMap(([, codes]) => codes.split(" ")), "", "42P02", "57P01", "2P022"];
+  const all = [...cases.flatMap(([, codes]) => codes.split(" ")), "", "42P02", "57P06", "2P022"];
   for (const [is, codes] of cases) {
     const found = all.filter((code) => is(withCode(code)));
     strictEqual(found.join(" "), codes, is.name);

@@ -1,6 +1,7 @@
 import type { Sql } from "./sql.ts";
 import { handlerOf, intercept, onceSettled, type Query } from "./driver.ts";
 import { isResponse } from "./pg_errors.ts";
+import { onWrongServer, reportWrongServer } from "./servers.ts";
 import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
 
@@ -16,6 +17,18 @@ interface Connection {
   readonly handler: (query: Query) => void;
   /** By the process's clock, in ms. */
   readonly openedAt: number;
+  /** How often the pool had left a server when it was opened. */
+  readonly departures: number;
+}
+
+interface PoolOptions {
+  /** When sessions of this address leave their server, the pool's connections do. */
+  readonly address: string;
+  /** The most connections. */
+  readonly max: number;
+  /** Opens a connection, which calls `onEnd` when it has ended. */
+  readonly open: (onEnd: () => void) => Session;
+  readonly lifetimeMs?: number;
 }
 
 class PoolEndedError extends Error {
@@ -38,16 +51,11 @@ const TRANSACTION_IDLE_MS = 60_000;
  * the error of the one before. A transaction (`sql.begin`) has a connection of its own beside the pool.
  *
  * @param sql makes the statements; ending it ends the pool
- * @param open opens a connection, which calls `onEnd` when it has ended
  */
-export function pool(
-  sql: Sql,
-  max: number,
-  open: (onEnd: () => void) => Session,
-  lifetimeMs = LIFETIME_MS,
-): Sql {
-  const connections = new Connections(max, open, lifetimeMs);
-  const transactions = createSessionPool(open, TRANSACTION_IDLE_MS);
+export function pool(sql: Sql, options: PoolOptions): Sql {
+  const { address, open } = options;
+  const connections = new Connections(options);
+  const transactions = createSessionPool(open, TRANSACTION_IDLE_MS, address);
   const pooledSql = Object.assign(intercept(sql, connections.run), {
     begin: (work: (sql: Sql) => Promise<unknown>) =>
       transactions.use(({ sql }) => transaction(sql, work)),
@@ -76,6 +84,11 @@ export function cancel(sql: Sql, query: Promise<unknown>): void {
   pools.get(sql)?.cancel(query);
 }
 
+/** Reports that the pool's server no longer serves, for what only reads and sees no error. */
+export function leaveServer(sql: Sql): void {
+  pools.get(sql)?.leaveServer();
+}
+
 const pools = new WeakMap<Sql, Connections>();
 
 class Connections {
@@ -86,11 +99,20 @@ class Connections {
   readonly #free: Slot[];
   #waiting: Query[] = [];
   readonly #retries = new Set<ReturnType<typeof setTimeout>>();
+  readonly #departing: Disposable;
+  #departures = 0;
   #hasEnded = false;
 
-  constructor(max: number, open: (onEnd: () => void) => Session, lifetimeMs: number) {
+  readonly #address: string;
+
+  constructor({ address, max, open, lifetimeMs = LIFETIME_MS }: PoolOptions) {
+    this.#address = address;
     this.#open = open;
     this.#lifetimeMs = lifetimeMs;
+    this.#departing = onWrongServer(address, () => {
+      this.#departures++;
+      this.#discardIdle();
+    });
     this.#slots = Array.from(
       { length: max },
       () => ({ connection: undefined, hasResponded: true }),
@@ -111,8 +133,13 @@ class Connections {
     this.#waiting = this.#waiting.filter((waiting) => waiting !== query);
   }
 
+  leaveServer(): void {
+    reportWrongServer(this.#address, performance.now());
+  }
+
   async end(options?: { timeout?: number }): Promise<void> {
     this.#hasEnded = true;
+    this.#departing[Symbol.dispose]();
     for (const query of this.#waiting.splice(0)) {
       query.reject(new PoolEndedError("the pool has ended"));
     }
@@ -136,10 +163,9 @@ class Connections {
     const connection = slot.connection ??= this.#connect(slot);
     connection.handler(query);
     onceSettled(query, (failure) => {
-      if (failure === undefined) {
-        this.#onResponse(slot);
-      } else if (isResponse(failure.error)) {
-        if (!connection.session.isUsable) discard(slot, connection);
+      if (failure === undefined || isResponse(failure.error)) {
+        const hasLeft = connection.departures < this.#departures;
+        if (hasLeft || !connection.session.isUsable) discard(slot, connection);
         this.#onResponse(slot);
       } else {
         discard(slot, connection);
@@ -171,7 +197,12 @@ class Connections {
       slot.connection = undefined;
       this.#moveBack(slot);
     });
-    const connection = { session, handler: handlerOf(session.sql), openedAt: performance.now() };
+    const connection = {
+      session,
+      handler: handlerOf(session.sql),
+      openedAt: performance.now(),
+      departures: this.#departures,
+    };
     slot.hasResponded = false;
     return connection;
   }

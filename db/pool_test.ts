@@ -128,8 +128,11 @@ Deno.test("when one connection stops responding, idle ones are no longer used ei
 });
 
 Deno.test("a connection is replaced at the end of its lifetime", async () => {
-  const open = (onEnd: () => void) => openSession(database.url, { name: NAME, onEnd });
-  await using short = disposable(pool(connect({ url: database.url }), 1, open, 1_000));
+  const { url } = database;
+  const open = (onEnd: () => void) => openSession(url, { name: NAME, onEnd });
+  await using short = disposable(
+    pool(connect({ url }), { address: url, max: 1, open, lifetimeMs: 1_000 }),
+  );
   const pid = await pidOf(short.sql);
   strictEqual(await pidOf(short.sql), pid);
   await delay(1_010);

@@ -4,7 +4,8 @@ import postgres from "postgres";
 import { type Address, parseAddress } from "./address.ts";
 import { collectRows, intercept, onFailure, onResult } from "./driver.ts";
 import { LinkError } from "./link_error.ts";
-import { isResponse } from "./pg_errors.ts";
+import { isResponse, isWrongServer } from "./pg_errors.ts";
+import { reportWrongServer } from "./servers.ts";
 import { watchSilence } from "./silence.ts";
 import type { Sql } from "./sql.ts";
 import { Opener } from "./startup.ts";
@@ -144,6 +145,7 @@ export function openSession(url: string, options: SessionOptions): Session {
     lost,
   });
   let isUsable = true;
+  const openedAt = performance.now();
   const connection: Sql = postgres({
     ...settingsOf(url, options, opener.open),
     max: 1,
@@ -165,6 +167,8 @@ export function openSession(url: string, options: SessionOptions): Session {
       const arrived = collectRows(query);
       onFailure(query, (error) => {
         silence.settled();
+        // A read-only session refuses writes on every server.
+        if (isWrongServer(error) && !options.readOnly) reportWrongServer(url, openedAt);
         if (isResponse(error) && !arrived.hasRows) return;
         isUsable = false;
         // Those behind it were sent already and have results of their own.

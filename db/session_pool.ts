@@ -1,3 +1,4 @@
+import { onWrongServer } from "./servers.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -15,14 +16,17 @@ export interface SessionPool<S = Session> extends AsyncDisposable {
 /**
  * @param open opens a session, which calls `onEnd` when it has ended
  * @param idleMs an idle session is closed after this long, since the network may drop it silently
+ * @param address when its sessions leave their server, idle ones are closed at once, others after use
  */
 export function createSessionPool<S extends AsyncDisposable = Session>(
   open: (onEnd: () => void) => S,
   idleMs: number,
+  address: string,
 ): SessionPool<S> {
   const idle = new Map<S, ReturnType<typeof setTimeout>>();
   const closed = new WeakSet<S>();
   let isDisposed = false;
+  let departures = 0;
 
   const remove = (session: S) => {
     clearTimeout(idle.get(session));
@@ -45,13 +49,18 @@ export function createSessionPool<S extends AsyncDisposable = Session>(
     });
     return opened;
   };
+  const departing = onWrongServer(address, () => {
+    departures++;
+    for (const session of [...idle.keys()]) void close(session);
+  });
 
   return {
     async use(work) {
       const session = acquire();
+      const before = departures;
       try {
         const result = await work(session);
-        if (isDisposed) void close(session);
+        if (isDisposed || departures !== before) void close(session);
         else if (!closed.has(session)) idle.set(session, setTimeout(() => close(session), idleMs));
         return result;
       } catch (error) {
@@ -61,6 +70,7 @@ export function createSessionPool<S extends AsyncDisposable = Session>(
     },
     async [Symbol.asyncDispose]() {
       isDisposed = true;
+      departing[Symbol.dispose]();
       await Promise.all([...idle.keys()].map(close));
     },
   };

@@ -10,7 +10,7 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 
 const NAME = "lotline-test-kept";
 const pool = (idleMs = 60_000) =>
-  createSessionPool((onEnd) => openSession(url, { name: NAME, onEnd }), idleMs);
+  createSessionPool((onEnd) => openSession(url, { name: NAME, onEnd }), idleMs, url);
 
 /** The PostgreSQL process of a session. */
 async function pidOf(session: Session): Promise<number | undefined> {

@@ -72,15 +72,15 @@ Deno.test("other roles are shown with their zones when they use the database or 
   await _.sql`select`;
   deepStrictEqual((await findZones(server.href, undefined)).others, { [name]: "Asia/Tokyo" });
 
-  const stranger = new URL(elsewhere.url).username;
+  const other = new URL(elsewhere.url).username;
   await plant.sql.unsafe(
-    `alter role ${stranger} in database ${own[0]?.name} set timezone = 'Asia/Dhaka'`,
+    `alter role ${other} in database ${own[0]?.name} set timezone = 'Asia/Dhaka'`,
   );
   deepStrictEqual((await findZones(server.href, undefined)).others, {
     [name]: "Asia/Tokyo",
-    [stranger]: "Asia/Dhaka",
+    [other]: "Asia/Dhaka",
   });
-  await plant.sql.unsafe(`alter role ${stranger} in database ${own[0]?.name} reset timezone`);
+  await plant.sql.unsafe(`alter role ${other} in database ${own[0]?.name} reset timezone`);
 });
 
 Deno.test("a zone that PostgreSQL doesn't know is one sentence", async () => {

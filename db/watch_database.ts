@@ -1,6 +1,7 @@
 import { describeError, limitRepeats, type Log } from "../log.ts";
 import { delay, withDeadline } from "../timing.ts";
 import { readSteps, type Series, type Step } from "./migrations.ts";
+import { leaveServer } from "./pool.ts";
 import { problem, problemOf } from "./problems.ts";
 import { DEADLINE_MS, QueryDeadlineError } from "./query_deadline.ts";
 import { readIsReadOnly } from "./readiness_checks.ts";
@@ -73,8 +74,10 @@ export function watchDatabase(
   let steps: readonly Step[] | undefined;
   /** Returns how long to wait until the next look, in ms. */
   const look = async (): Promise<number> => {
-    if (await readIsReadOnly(sql, DEADLINE_MS)) onDown("read_only");
-    else onUp();
+    if (await readIsReadOnly(sql, DEADLINE_MS)) {
+      onDown("read_only");
+      leaveServer(sql);
+    } else onUp();
     const waits = schema?.is === "missing" || schema?.is === "behind";
     const now = performance.now();
     if (waits || now - schemaReadAt > SCHEMA_EVERY_MS) {

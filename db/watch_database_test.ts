@@ -4,6 +4,7 @@ import type { LogFields } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
+import { makeReadOnly, otherAddress } from "../testing/read_only.ts";
 import { connect } from "./connect.ts";
 import { migrate } from "./migrate.ts";
 import { SERVICE_SERIES } from "./migrations.ts";
@@ -101,4 +102,23 @@ Deno.test("without a reading the schema is unknown, and a request doesn't wait f
     strictEqual(fields?.problem, "unreachable");
   }
   await sql.end({ timeout: 1 });
+});
+
+Deno.test("connections that only read leave a server that became read-only", async () => {
+  await using database = await freshDatabase();
+  const state = await makeReadOnly(database);
+  const sql = connect({ url: otherAddress(database), max: 2 });
+  try {
+    // As connections to a demoted server, after its address leads to another one.
+    await Promise.all([1, 2].map(() => sql`select pg_sleep(0.05)`));
+    await state.end();
+    using watching = watch(sql);
+    const isReadOnly = async () =>
+      (await sql`select current_setting('transaction_read_only') as now`)[0]?.now === "on";
+    await eventually("new ones are used", async () => !await isReadOnly());
+    await eventually("it says so", () => watching.events().at(-1) === "database_up");
+    deepStrictEqual(watching.events(), ["database_down", "database_up"]);
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
 });

@@ -124,7 +124,8 @@ export async function killCluster(postmaster: number): Promise<void> {
   while (pids.some(isRunning)) await delay(10);
 }
 
-async function childrenOf(parent: number): Promise<number[]> {
+/** The processes that this one has started and that still run. */
+export async function childrenOf(parent: number): Promise<number[]> {
   if (Deno.build.os !== "linux") {
     const { stdout } = await new Deno.Command("pgrep", { args: ["-P", String(parent)] }).output();
     return new TextDecoder().decode(stdout).split("\n").filter(Boolean).map(Number);

@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
 import { createSessionPool } from "../db/session_pool.ts";
 import type { Session, SessionOptions } from "../db/session.ts";
@@ -26,6 +27,7 @@ export const DRY_RUN_SESSIONS = {
   lockTimeoutMs: 200,
   idleInTransactionTimeoutMs: 250,
   idleTimeoutMs: 60_000,
+  connectTimeoutMs: CONNECT_TIMEOUT_MS,
   readOnly: true,
 } as const satisfies SessionOptions;
 
@@ -36,9 +38,10 @@ const BEGIN = "begin read write; set local lotline.dry_run = 'on'";
  * Writes that are rolled back. Disposing closes idle connections.
  *
  * @param open opens a session with {@link DRY_RUN_SESSIONS}
+ * @param address of the sessions
  */
-export function createRolledBackWrites(open: (onEnd: () => void) => Session) {
-  const sessions = createSessionPool(open, DRY_RUN_SESSIONS.idleTimeoutMs);
+export function createRolledBackWrites(open: (onEnd: () => void) => Session, address: string) {
+  const sessions = createSessionPool(open, DRY_RUN_SESSIONS.idleTimeoutMs, address);
   const waiting = new Set<() => void>();
   let free = MAX_CONCURRENT;
 

@@ -17,7 +17,7 @@ async function startDryRuns() {
   const dryRuns = createRolledBackWrites((onEnd) => {
     counts.opened++;
     return openSession(database.url, { ...DRY_RUN_SESSIONS, onEnd });
-  });
+  }, database.url);
   return {
     url: database.url,
     sql: database.sql,

@@ -51,8 +51,9 @@ interface Deps {
 export function createDryRunStep(
   { secret, databaseUrl, keys, throttle, limits, metrics }: Deps,
 ) {
-  const writes = createRolledBackWrites((onEnd) =>
-    openSession(databaseUrl, { ...DRY_RUN_SESSIONS, onEnd })
+  const writes = createRolledBackWrites(
+    (onEnd) => openSession(databaseUrl, { ...DRY_RUN_SESSIONS, onEnd }),
+    databaseUrl,
   );
   const effects = effectsOfDryRun(writes.write, keys, throttle);
 

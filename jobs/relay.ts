@@ -1,7 +1,10 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
+import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
+import { isWrongServer } from "../db/pg_errors.ts";
+import { onWrongServer } from "../db/servers.ts";
 import { openSession } from "../db/session.ts";
 import type { Log } from "../log.ts";
 import { delay, withDeadline } from "../timing.ts";
@@ -39,18 +42,23 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
   };
   const turns = createTurns(deps.log);
   while (!stop.aborted) {
+    const left = new AbortController();
+    using _departing = onWrongServer(deps.databaseUrl, () => left.abort());
+    const end = AbortSignal.any([stop, left.signal]);
     try {
       await using session = openSession(deps.databaseUrl, {
         name: RELAY_NAME,
         statementTimeoutMs: STATEMENT_MS,
         lockTimeoutMs: STATEMENT_MS,
         idleTimeoutMs: IDLE_MS,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
       });
-      await turns.take(stop, session.sql);
-      await relay(stop, session.sql, deps, onRound);
+      await turns.take(end, session.sql);
+      await relay(end, session.sql, deps, onRound);
     } catch (error) {
       const failures = failure.failed(error);
-      await delay(Math.min(RETRY_MS * 2 ** (failures - 1), MAX_RETRY_MS), stop);
+      const retryMs = isWrongServer(error) ? RETRY_MS : RETRY_MS * 2 ** (failures - 1);
+      await delay(Math.min(retryMs, MAX_RETRY_MS), stop);
     }
   }
 }

@@ -3,10 +3,12 @@ import type { TraceChanges } from "../cache/trace_cache.ts";
 import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
+import { reportWrongServer } from "../db/servers.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
+import { makeReadOnly, otherAddress } from "../testing/read_only.ts";
 import { runRelay, watchLosses } from "./relay.ts";
 
 /** A relay that records its invalidations. */
@@ -148,20 +150,54 @@ Deno.test("a relay continues after PostgreSQL was killed, and logs it once", asy
 Deno.test("a relay on a temporarily read-only database logs it once, and continues", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  await using relay = relayOn(database.url);
+  await using relay = relayOn(otherAddress(database));
   await eventually("it works", () => isWorking(relay));
-  const [{ name } = { name: "" }] = await sql<{ name: string }[]>`
-    select current_database() as name`;
   await sql`insert into lots (lot_code) values ('A')`;
-  await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
+  const state = await makeReadOnly(database);
   await cut(sql);
   const before = relay.applied.length;
   await eventually("it has tried again", () => Promise.resolve(relay.applied.length > before + 2));
-  await sql.unsafe(`alter database ${name} reset default_transaction_read_only`);
-  await cut(sql);
+  await state.end();
   await eventually("it is back", () => Promise.resolve(relay.lines.length > 1));
   deepStrictEqual(relay.lines, ["warn relay_failed", "info relay_recovered"]);
   await eventually("the outbox is empty", async () => await size(sql) === 0);
+});
+
+Deno.test("a relay leaves a server that became read-only, when another connection notices it", async () => {
+  await using database = await freshDatabase();
+  const { sql, url } = database;
+  const pids = async () => {
+    const rows = await sql<{ pid: number }[]>`
+      select pid from pg_stat_activity
+      where application_name = 'lotline-relay' and datname = current_database()`;
+    return rows.map(({ pid }) => pid);
+  };
+  await using relay = relayOn(url);
+  await eventually("it works", () => isWorking(relay));
+  const before = await pids();
+  reportWrongServer(url, performance.now());
+  await eventually("it has another connection", async () => {
+    const now = await pids();
+    return now.length === 1 && now[0] !== before[0];
+  });
+  const applied = relay.applied.length;
+  await eventually("it works again", () => Promise.resolve(relay.applied.length > applied + 2));
+  deepStrictEqual(relay.lines, []);
+});
+
+Deno.test("a relay on a server that stays read-only works soon after the switch", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`insert into lots (lot_code) values ('A')`;
+  const state = await makeReadOnly(database);
+  await using relay = relayOn(otherAddress(database));
+  // With doubled pauses the twelfth would come after the deadline of 20 s.
+  await eventually("it has tried often", () => Promise.resolve(relay.applied.length >= 12));
+  deepStrictEqual(relay.lines, ["warn relay_failed"]);
+  await state.end();
+  await eventually("the outbox is empty", async () => await size(sql) === 0);
+  await eventually("it says so", () => Promise.resolve(relay.lines.length > 1));
+  deepStrictEqual(relay.lines, ["warn relay_failed", "info relay_recovered"]);
 });
 
 const LOSSES: readonly {

@@ -6,6 +6,7 @@ import type { Slot } from "../db/cron_runs.ts";
 import type { LogFields } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
+import { makeReadOnly, otherAddress } from "../testing/read_only.ts";
 import { delay } from "../timing.ts";
 import {
   cronExpression,
@@ -215,10 +216,8 @@ Deno.test("an audit that is due in quiet hours runs once after them", async () =
 Deno.test("while the database is read-only the schedule logs it once an entry, and continues afterwards", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  const [{ name } = { name: "" }] = await sql<{ name: string }[]>`
-    select current_database() as name`;
-  await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
-  const readOnly = connect({ url: database.url, max: 2 });
+  const condition = await makeReadOnly(database);
+  const readOnly = connect({ url: otherAddress(database), max: 2 });
   const end = new AbortController();
   const lines: string[] = [];
   const following = followSchedule(SCHEDULE, {
@@ -229,7 +228,7 @@ Deno.test("while the database is read-only the schedule logs it once an entry, a
   });
   await eventually("it has tried", () => Promise.resolve(lines.length > 1));
   await delay(200);
-  await sql.unsafe(`alter database ${name} reset default_transaction_read_only`);
+  await condition.end();
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()`;
   await eventually("it goes on", async () => {

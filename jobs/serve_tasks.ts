@@ -1,4 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import { createSessionPool } from "../db/session_pool.ts";
 import { openSession } from "../db/session.ts";
 import type { TaskContext, Tasks } from "./heavy_tasks.ts";
@@ -66,9 +67,11 @@ export function serveTasks(tasks: Tasks): void {
         name,
         statementTimeoutMs,
         idleTimeoutMs: SESSION_IDLE_MS,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
         onEnd,
       }),
     IDLE_SESSION_MS,
+    databaseUrl,
   );
   const send = (message: ThreadMessage<unknown>) => parentPort?.postMessage(message);
 

@@ -38,6 +38,7 @@ export function createThreads<T extends Tasks = HeavyTasks>(
   const threads = createSessionPool(
     (onEnd) => startThread(program, settings, onEnd),
     IDLE_THREAD_MS,
+    settings.databaseUrl,
   );
   return {
     /**

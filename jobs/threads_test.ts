@@ -1,4 +1,5 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
+import { reportWrongServer } from "../db/servers.ts";
 import { toApiError } from "../errors.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
@@ -47,6 +48,15 @@ Deno.test("sequential tasks use the same thread and connection, and new ones aft
   await rejects(threads.run("fail", "broken", options()));
   const other = await place();
   ok(other.threadId !== first.threadId && other.backend !== first.backend);
+});
+
+Deno.test("a thread ends when sessions of its address leave their server", async () => {
+  using threads = newThreads();
+  const place = () => threads.run("place", null, options());
+  const first = await place();
+  reportWrongServer(database.url, performance.now());
+  await noConnections();
+  ok((await place()).threadId !== first.threadId);
 });
 
 Deno.test("concurrent tasks have a thread each", async () => {

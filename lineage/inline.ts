@@ -29,9 +29,10 @@ class OverBudget extends Error {
  * Takes small traces while their clients wait.
  *
  * @param open opens a session whose statements time out after {@link BUDGET_MS}
+ * @param address of the sessions
  */
-export function createInlineTracer(open: (onEnd: () => void) => Session) {
-  const sessions = createSessionPool(open, IDLE_MS);
+export function createInlineTracer(open: (onEnd: () => void) => Session, address: string) {
+  const sessions = createSessionPool(open, IDLE_MS, address);
   let active = 0;
 
   const tryTrace = async (

@@ -36,8 +36,9 @@ async function take(lotCode: string, direction: Direction) {
   let max = 0;
   const requested = { id: crypto.randomUUID(), direction, maxDepth: null, atMost: 1_000_000 };
   const lotId = await insertTrace(sql, { ...requested, lotCode }, null) ?? "";
-  const tracer = createInlineTracer((onEnd) =>
-    measuredSession((length) => max = Math.max(max, length), onEnd)
+  const tracer = createInlineTracer(
+    (onEnd) => measuredSession((length) => max = Math.max(max, length), onEnd),
+    database.url,
   );
   const isDone = await tracer.take({ ...requested, lotId }, new AbortController().signal);
   tracer[Symbol.dispose]();

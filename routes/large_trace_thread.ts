@@ -6,6 +6,7 @@
 
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
+import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import { createSessionPool } from "../db/session_pool.ts";
 import { openSession } from "../db/session.ts";
 import {
@@ -38,15 +39,20 @@ const IDLE_MS = 60_000;
 if (Deno.build.os === "linux") setPriority(0, 2);
 
 const { databaseUrl, statementTimeoutMs, ...bounds } = workerData as LargeTraceSettings;
-const sessions = createSessionPool((onEnd) =>
-  openSession(databaseUrl, {
-    name: "lotline-large-traces",
-    statementTimeoutMs,
-    lockTimeoutMs: LOCK_TIMEOUT_MS,
-    idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    idleTimeoutMs: IDLE_MS,
-    onEnd,
-  }), IDLE_MS);
+const sessions = createSessionPool(
+  (onEnd) =>
+    openSession(databaseUrl, {
+      name: "lotline-large-traces",
+      statementTimeoutMs,
+      lockTimeoutMs: LOCK_TIMEOUT_MS,
+      idleInTransactionTimeoutMs: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      idleTimeoutMs: IDLE_MS,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      onEnd,
+    }),
+  IDLE_MS,
+  databaseUrl,
+);
 
 parentPort?.on("message", async (lotCode: string) => {
   const reply = await replyTo(lotCode);

@@ -1,6 +1,7 @@
 import { addAbortListener } from "node:events";
 import { Worker } from "node:worker_threads";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
+import { onWrongServer } from "../db/servers.ts";
 import { ApiError } from "../errors.ts";
 import type { LargeBody, LargeTraceBounds } from "./large_trace_body.ts";
 import type { LargeTraceReply, LargeTraceSettings } from "./large_trace_thread.ts";
@@ -42,6 +43,8 @@ export function createLargeTraces(databaseUrl: string, limits = LARGE_TRACE_LIMI
   const waiting = new Map<string, Task>();
   let current: Task | undefined;
   let thread: Worker | undefined;
+  /** The thread whose connection leads to a server that the others have left. */
+  let outdated: Worker | undefined;
   let idleTimer: ReturnType<typeof setTimeout> | undefined;
   let requests = 0;
   let heldBytes = 0;
@@ -66,6 +69,11 @@ export function createLargeTraces(databaseUrl: string, limits = LARGE_TRACE_LIMI
     return started;
   };
 
+  const departing = onWrongServer(databaseUrl, () => {
+    if (current === undefined) endThread();
+    else outdated = thread;
+  });
+
   const next = () => {
     const [task] = waiting.values();
     // The memory must suffice for the largest trace.
@@ -82,6 +90,7 @@ export function createLargeTraces(databaseUrl: string, limits = LARGE_TRACE_LIMI
     const task = current;
     current = undefined;
     if (task !== undefined) settle(task, reply);
+    if (thread !== undefined && thread === outdated) endThread();
     idleTimer = setTimeout(endThread, limits.idleMs);
     next();
   };
@@ -166,7 +175,10 @@ export function createLargeTraces(databaseUrl: string, limits = LARGE_TRACE_LIMI
         detach(task, request);
       }
     },
-    [Symbol.dispose]: endThread,
+    [Symbol.dispose]() {
+      departing[Symbol.dispose]();
+      endThread();
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { Hono } from "hono";
+import { onWrongServer, reportWrongServer } from "../db/servers.ts";
 import { toApiError } from "../errors.ts";
 import { respondHeld } from "../http/response.ts";
 import { type RequestEnv, RequestState } from "../http/operation.ts";
@@ -192,6 +193,39 @@ Deno.test("a client that has left leaves no work", async () => {
   await sql`select pg_terminate_backend(pid) from pg_stat_activity
     where application_name = 'lotline-large-traces' and datname = current_database()`;
   await eventually("nothing waits any more", async () => await atWork() === 0);
+});
+
+Deno.test("the thread ends with its trace when sessions of its address leave their server", async () => {
+  using traces = withLimits({});
+  const connections = async () =>
+    (await sql`
+      select from pg_stat_activity
+      where application_name = 'lotline-large-traces' and datname = current_database()`).length;
+  const report = () => reportWrongServer(databaseUrl, performance.now());
+  // Those of the API's thread.
+  await sql`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'lotline-large-traces' and datname = current_database()`;
+  await eventually("no other is open", async () => await connections() === 0);
+  {
+    using body = await traces.find("WARM", NEVER);
+    ok(body !== undefined);
+  }
+  strictEqual(await connections(), 1);
+  report();
+  await eventually("an idle one ends", async () => await connections() === 0);
+  const lock = await openTransaction(sql, "lock table lot_genealogy in access exclusive mode");
+  const running = traces.find("UP", NEVER);
+  await eventually("it waits for the lock", async () => await connections() === 1);
+  // Within half a second of the first report it takes effect later.
+  let hasLeft = false;
+  using _left = onWrongServer(databaseUrl, () => hasLeft = true);
+  report();
+  await eventually("the sessions have left", () => hasLeft);
+  await lock[Symbol.asyncDispose]();
+  using body = await running;
+  ok(body !== undefined);
+  await eventually("a busy one ends", async () => await connections() === 0);
 });
 
 Deno.test("a connection that is lost is the database's failure, and the next trace uses another one", async () => {

@@ -7,7 +7,7 @@ import { type Certificate, giveToServer } from "./certificates.ts";
 export type Major = 15 | 17;
 
 // Tests need no durability after a power cut, only after a kill of PostgreSQL.
-const FAST = {
+export const FAST = {
   fsync: "off",
   full_page_writes: "off",
   max_connections: "200",

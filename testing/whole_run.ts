@@ -7,14 +7,19 @@ import { listTests, type TestFile, testsOfWholeTree } from "./test_files.ts";
 import { type RunResult, runTests, sumOf, UNIT_OPTIONS } from "./test_run.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
-/** Of each of the two trees. */
-const FILES_AT_ONCE = 2;
+/**
+ * Of the copy without the cutover, and of this tree, whose tests start more processes each: together
+ * they keep two processors busy, and no wait gets too long.
+ */
+const FILES_AT_ONCE = { copy: 2, tree: 1 };
 const CHECK_FAILED: RunResult = { code: 1, passed: 0, failed: 0 };
 
 /** A tree with the tests that run in it. */
 interface Part {
   readonly root: string;
   readonly tests: readonly TestFile[];
+  /** {@link runTests}' own number unless given. */
+  readonly filesAtOnce?: number;
 }
 
 /** Checks everything and runs all tests; shows what the unit tests reach. */
@@ -32,8 +37,16 @@ export async function runAllTests(): Promise<RunResult> {
   ]);
   if (checks.some((code) => code !== 0)) return CHECK_FAILED;
   return await runParts([
-    { root: copy.path, tests: await listTests(copy.path) },
-    { root: ROOT, tests: testsOfWholeTree(await listTests(ROOT)) },
+    {
+      root: copy.path,
+      tests: await listTests(copy.path),
+      filesAtOnce: FILES_AT_ONCE.copy,
+    },
+    {
+      root: ROOT,
+      tests: testsOfWholeTree(await listTests(ROOT)),
+      filesAtOnce: FILES_AT_ONCE.tree,
+    },
   ], copy.path);
 }
 
@@ -50,19 +63,17 @@ async function hasCutover(): Promise<boolean> {
  */
 async function runParts(parts: readonly Part[], copy?: string): Promise<RunResult> {
   await using coverage = await coverageFolder();
-  const filesAtOnce = parts.length > 1 ? { filesAtOnce: FILES_AT_ONCE } : {};
   const results = await withServersOf(parts, async (withServers) => {
     const unitTests = parts.map(({ root, tests }) => () =>
       runTests(tests.filter(({ isMeasured }) => isMeasured), {
-        ...filesAtOnce,
         root,
         options: UNIT_OPTIONS,
         env: coverage.env,
       })
     );
-    const run = ({ root, env, tests }: PartWithServers, alone: boolean) =>
+    const run = ({ root, env, tests, filesAtOnce }: PartWithServers, alone: boolean) =>
       runTests(tests.filter((test) => test.runsAlone === alone && !test.isMeasured), {
-        ...filesAtOnce,
+        ...(filesAtOnce !== undefined && { filesAtOnce }),
         root,
         options: ["--no-check"],
         env,

@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
 import { migrate } from "../../db/migrate.ts";
+import { reportWrongServer } from "../../db/servers.ts";
 import { openSession } from "../../db/session.ts";
 import type { LogFields } from "../../log.ts";
 import { openLinkTo } from "../../testing/black_hole.ts";
@@ -9,8 +10,9 @@ import { makeAuthority } from "../../testing/certificates.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { ownPostgres, tlsPostgres } from "../../testing/postgres_servers.ts";
-import { temporaryFolder } from "../../testing/temporary_folder.ts";
 import { rawResponse, startRawUpstream } from "../../testing/raw_upstream.ts";
+import { makeReadOnly, otherAddress } from "../../testing/read_only.ts";
+import { temporaryFolder } from "../../testing/temporary_folder.ts";
 import { delay } from "../../timing.ts";
 import { startGateway } from "../testing/gateway.ts";
 import { followModes, STALE_MS } from "../routes/watch_routes.ts";
@@ -183,6 +185,47 @@ Deno.test("a connection that PostgreSQL ends is replaced without a visible effec
     await follower.becomes("getHealth", round % 2 === 0 ? "shadow" : "legacy");
     strictEqual(follower.mode("login"), "service");
   }
+  deepStrictEqual(follower.warnings(), []);
+});
+
+Deno.test("routes of a read-only server don't count, and soon after the switch they are followed again", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await set(sql, "login", "service");
+  const state = await makeReadOnly(database);
+  await using follower = follow(otherAddress(database));
+  await eventually("it gives up", () => Promise.resolve(follower.warnings().length > 0));
+  deepStrictEqual(follower.warnings(), [AWAY]);
+  ok(String(follower.logged[0]?.fields?.error).includes("the database is read-only"));
+  strictEqual(follower.mode("login"), "legacy");
+  const stored = follower.modes.kill(note);
+  await state.end();
+  await stored;
+  deepStrictEqual((await readRoutes(sql)).killed, note);
+  await release(sql, note);
+  await follower.becomes("login", "service");
+});
+
+Deno.test("when another connection notices a wrong server, the routes are read over a new one", async () => {
+  await using database = await freshDatabase();
+  const { sql, url } = database;
+  await set(sql, "login", "service");
+  await using follower = follow(url);
+  await follower.becomes("login", "service");
+  const pids = async () => {
+    const rows = await sql<{ pid: number }[]>`
+      select pid from pg_stat_activity
+      where datname = current_database() and application_name = 'lotline-gateway-modes'`;
+    return rows.map(({ pid }) => pid);
+  };
+  const before = await pids();
+  reportWrongServer(url, performance.now());
+  await eventually("it has another connection", async () => {
+    const now = await pids();
+    return now.length === 1 && now[0] !== before[0];
+  });
+  await set(sql, "getHealth", "shadow");
+  await follower.becomes("getHealth", "shadow");
   deepStrictEqual(follower.warnings(), []);
 });
 

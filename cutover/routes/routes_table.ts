@@ -47,7 +47,7 @@ const KNOWN = listLiteral(OPERATIONS.map(({ operation }) => operation));
 /** Reads all routes and the kill switch in one statement. */
 export async function readRoutes(sql: Sql, deadlineMs?: number): Promise<Routing> {
   const rows = await timed(sql, deadlineMs)<RoutingRow[]>`
-    select switch.killed, switch.who as killed_by, switch.why as killed_why, route.*
+    select current_setting('transaction_read_only') = 'on' as read_only, switch.killed, switch.who as killed_by, switch.why as killed_why, route.*
     from (select) as always
     left join lotline.kill_switch switch on true
     left join (

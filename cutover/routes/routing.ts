@@ -42,6 +42,8 @@ export interface Routing {
   readonly killed: Note | undefined;
   /** Operations whose row can't be parsed: they are on `legacy`. */
   readonly broken: readonly Operation[];
+  /** The server accepts no writes, as a standby. */
+  readonly isReadOnly: boolean;
 }
 
 /** A row for {@link parseRouting}; without a route its columns are null. */
@@ -115,7 +117,8 @@ export function parseRouting(rows: readonly RoutingRow[]): Routing {
     if (route === undefined) broken.push(operation);
     routes.set(operation, route ?? onLegacy(untouchedRoute(operation)));
   }
-  return { routes, killed: parseKillSwitch(rows[0]), broken };
+  const isReadOnly = rows[0]?.["read_only"] === true;
+  return { routes, killed: parseKillSwitch(rows[0]), broken, isReadOnly };
 }
 
 /** The route in a row; undefined: it is invalid. */

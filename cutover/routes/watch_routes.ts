@@ -1,3 +1,5 @@
+import { CONNECT_TIMEOUT_MS } from "../../db/connect.ts";
+import { onWrongServer, reportWrongServer } from "../../db/servers.ts";
 import { openSession, type Session } from "../../db/session.ts";
 import { describeError, type Log } from "../../log.ts";
 import { delay } from "../../timing.ts";
@@ -37,6 +39,7 @@ export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Lo
   let failure: string | undefined;
   let session: Session | undefined;
   let isOver = false;
+  let hasLeft = false;
   let wakeup = new AbortController();
   /** Waits until the next wakeup, which may have come since the last pause. */
   const pause = async (ms: number) => {
@@ -61,11 +64,23 @@ export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Lo
     staleTimer = setTimeout(onStale, Math.max(0, STALE_MS - (performance.now() - at.at)));
   };
 
-  /** Reads repeatedly over one session until it fails. */
+  const departing = onWrongServer(databaseUrl, () => {
+    hasLeft = true;
+    wakeup.abort();
+  });
+
+  /** Reads repeatedly over one session until it fails or leaves its server. */
   const follow = async ({ sql }: Session, onReading: () => void) => {
-    while (!isOver) {
+    const openedAt = performance.now();
+    while (!isOver && !hasLeft) {
       const began = moment();
-      take(await readRoutes(sql, RESPONSE_TIMEOUT_MS), began);
+      const routing = await readRoutes(sql, RESPONSE_TIMEOUT_MS);
+      // Its routes may be older than those of the server that has taken over.
+      if (routing.isReadOnly) {
+        reportWrongServer(databaseUrl, openedAt);
+        throw new Error("the database is read-only");
+      }
+      take(routing, began);
       onReading();
       const storing = pendingKill;
       if (storing === undefined) {
@@ -83,11 +98,13 @@ export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Lo
   const running = (async () => {
     let retryMs = RETRY_MS.first;
     while (!isOver) {
+      hasLeft = false;
       session = openSession(databaseUrl, {
         name: "lotline-gateway-modes",
         statementTimeoutMs: RESPONSE_TIMEOUT_MS,
         lockTimeoutMs: RESPONSE_TIMEOUT_MS,
         idleTimeoutMs: IDLE_MS,
+        connectTimeoutMs: CONNECT_TIMEOUT_MS,
       });
       try {
         await follow(session, () => retryMs = RETRY_MS.first);
@@ -96,7 +113,7 @@ export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Lo
       }
       // Not awaited: over a dead link it takes a second.
       close(session);
-      if (!isOver) await pause(retryMs);
+      if (!isOver && !hasLeft) await pause(retryMs);
       retryMs = Math.min(retryMs * 2, RETRY_MS.max);
     }
   })();
@@ -134,6 +151,7 @@ export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Lo
     clearKill: () => pendingKill = undefined,
     async [Symbol.asyncDispose]() {
       isOver = true;
+      departing[Symbol.dispose]();
       clearTimeout(staleTimer);
       wakeup.abort();
       if (session !== undefined) await close(session);
