@@ -190,7 +190,8 @@ Deno.test("a step that would wait long for a lock fails instead of blocking writ
   await fails(
     database.url,
     folder.url,
-    "0001_a failed and left nothing behind: canceling statement due to lock timeout",
+    "0001_a failed and left nothing behind: canceling statement due to lock timeout: " +
+      "it waited for connection ",
   );
 });
 
@@ -292,10 +293,14 @@ function seriesIn(folder: URL = SERVICE_SERIES.folder): readonly Series[] {
   return [{ ...SERVICE_SERIES, folder }];
 }
 
+/** Lines about waiting; how long a run waits depends on the machine. */
+const WAITS = /^Waiting for another migration: |^\w+ waits for /;
+
 /** Migrates with several concurrent runs; returns the steps that they reported, of all together. */
 async function migrateAtOnce(count: number, url: string, folder?: URL): Promise<string[]> {
   const steps: string[] = [];
   const report = (line: string) => {
+    if (WAITS.test(line)) return;
     const [, step] = /^(\w+): done in \d+ ms$/.exec(line) ?? [];
     ok(step, line);
     steps.push(step);

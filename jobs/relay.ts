@@ -1,13 +1,14 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
 import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
-import { laterTransaction, readOutbox, removeFromOutbox, tryRelayLock } from "../db/outbox.ts";
+import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
 import { isWrongServer } from "../db/pg_errors.ts";
 import { onWrongServer } from "../db/servers.ts";
 import { openSession } from "../db/session.ts";
 import type { Log } from "../log.ts";
 import { delay, withDeadline } from "../timing.ts";
+import { createTurns, RELAY_NAME } from "./relay_turn.ts";
 import { createFailureLog } from "./run_loop.ts";
 
 /*
@@ -18,8 +19,6 @@ import { createFailureLog } from "./run_loop.ts";
 
 /** How often it reads the outbox, in ms: responses show a change at most that much later. */
 const TICK_MS = 20;
-/** How often a waiting relay tries to take its turn, in ms. */
-const TURN_MS = 1_000;
 const RETRY_MS = 300;
 const MAX_RETRY_MS = 2_400;
 /** How often changed deep traces are marked, in ms. */
@@ -41,33 +40,26 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
   const onRound = () => {
     if (failure.succeeded()) deps.log("info", "relay_recovered");
   };
+  const turns = createTurns(deps.log);
   while (!stop.aborted) {
     const left = new AbortController();
     using _departing = onWrongServer(deps.databaseUrl, () => left.abort());
     const end = AbortSignal.any([stop, left.signal]);
     try {
       await using session = openSession(deps.databaseUrl, {
-        name: "lotline-relay",
+        name: RELAY_NAME,
         statementTimeoutMs: STATEMENT_MS,
         lockTimeoutMs: STATEMENT_MS,
         idleTimeoutMs: IDLE_MS,
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
       });
-      await takeTurn(end, session.sql);
+      await turns.take(end, session.sql);
       await relay(end, session.sql, deps, onRound);
     } catch (error) {
       const failures = failure.failed(error);
       const retryMs = isWrongServer(error) ? RETRY_MS : RETRY_MS * 2 ** (failures - 1);
       await delay(Math.min(retryMs, MAX_RETRY_MS), stop);
     }
-  }
-}
-
-/** Waits for the relay's lock, which ends with the connection. */
-async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
-  while (!stop.aborted) {
-    if (await withStatementDeadline(tryRelayLock(sql))) return;
-    await delay(TURN_MS, stop);
   }
 }
 
