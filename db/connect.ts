@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { pool } from "./pool.ts";
-import { openSession, type SessionOptions, settingsOf } from "./session.ts";
+import { openSession } from "./session.ts";
+import { type SessionOptions, settingsOf } from "./session_settings.ts";
 import type { Sql } from "./sql.ts";
 
 interface ConnectOptions {
