@@ -2,7 +2,12 @@ import postgres from "postgres";
 import { collectRows, intercept, onFailure, onResult } from "./driver.ts";
 import { LinkError } from "./link_error.ts";
 import { isResponse } from "./pg_errors.ts";
-import { addressOf, type SessionOptions, settingsOf } from "./session_settings.ts";
+import {
+  addressOf,
+  type SessionOptions,
+  settingsOf,
+  startupParameters,
+} from "./session_settings.ts";
 import { watchSilence } from "./silence.ts";
 import type { Sql } from "./sql.ts";
 import { Opener } from "./startup.ts";
@@ -56,7 +61,7 @@ export function openSession(url: string, options: SessionOptions): Session {
   });
   let isUsable = true;
   const connection: Sql = postgres({
-    ...settingsOf(url, options, opener.open),
+    ...settingsOf(address, startupParameters(address, options), opener.open),
     max: 1,
     max_lifetime: null,
     onclose: () => {

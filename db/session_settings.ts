@@ -45,8 +45,11 @@ export function addressOf(text: string): Address {
  *
  * @param open the `socket` of postgres.js
  */
-export function settingsOf(text: string, options: SessionOptions, open: () => Promise<Duplex>) {
-  const address = addressOf(text);
+export function settingsOf(
+  address: Address,
+  parameters: StartupParameters,
+  open: (driver: DriverOptions) => Promise<Duplex>,
+) {
   const { hosts, user, password, database } = address;
   return {
     // Spread without its type, since the types of postgres.js don't know these forms.
@@ -57,7 +60,7 @@ export function settingsOf(text: string, options: SessionOptions, open: () => Pr
       port: [hosts[0]?.port],
       // A function, since it would replace an empty password by one of the environment.
       pass: () => password,
-      connection: startupParameters(address, options),
+      connection: parameters,
     } as object),
     user,
     database,
@@ -71,21 +74,39 @@ export function settingsOf(text: string, options: SessionOptions, open: () => Pr
   };
 }
 
+/** The settings of postgres.js as its `socket` gets them, before it sends the startup parameters. */
+export interface DriverOptions {
+  connection: StartupParameters;
+}
+
+export type StartupParameters = Readonly<Record<string, string>>;
+
 /**
  * What PostgreSQL gets at the start, as text: postgres.js leaves out `0` and `false`. PostgreSQL applies
  * the address's `options` first, so ours win.
  */
-function startupParameters({ options: given, nameSuffix }: Address, options: SessionOptions) {
-  const name = nameSuffix === undefined ? options.name : `${options.name}/${nameSuffix}`;
+export function startupParameters(address: Address, options: SessionOptions): StartupParameters {
+  const { options: given } = address;
   return {
     ...(given !== undefined && { options: given }),
-    application_name: Buffer.from(name).subarray(0, MAX_NAME).toString(),
-    ...(options.readsAsServer !== true && { TimeZone: "UTC", DateStyle: "ISO, MDY" }),
+    ...pooledParameters(address, options),
     statement_timeout: String(options.statementTimeoutMs ?? 0),
     lock_timeout: String(options.lockTimeoutMs ?? 0),
     idle_session_timeout: String(options.idleTimeoutMs ?? 0),
     idle_in_transaction_session_timeout: String(options.idleInTransactionTimeoutMs ?? 0),
     // Without it the server's own setting holds, which may say that it is read-only.
     ...(options.readOnly === true && { default_transaction_read_only: "on" }),
+  };
+}
+
+/** What a pooler in transaction mode keeps for a connection, whichever server's it uses. */
+export function pooledParameters(
+  { nameSuffix }: Address,
+  { name, readsAsServer }: SessionOptions,
+): StartupParameters {
+  const fullName = nameSuffix === undefined ? name : `${name}/${nameSuffix}`;
+  return {
+    application_name: Buffer.from(fullName).subarray(0, MAX_NAME).toString(),
+    ...(readsAsServer !== true && { TimeZone: "UTC", DateStyle: "ISO, MDY" }),
   };
 }
