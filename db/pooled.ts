@@ -7,7 +7,7 @@ import {
   sendUnnamed,
   textOf,
 } from "./driver.ts";
-import { isForgottenStatement } from "./pg_errors.ts";
+import { isForgottenStatement, isResponse } from "./pg_errors.ts";
 import type { PooledLink } from "./pooled_link.ts";
 import type { SessionOptions } from "./session_settings.ts";
 
@@ -32,21 +32,31 @@ export function transactionSettings(options: SessionOptions): Readonly<Record<st
   };
 }
 
+interface Driver {
+  /** Whether the pooler keeps prepared statements for each of its clients. */
+  readonly isNamed: boolean;
+  readonly send: Send;
+  /** The error for a statement behind the loss of the connection. */
+  readonly lost: () => Error;
+}
+
 export class PooledStatements {
   readonly #options: SessionOptions;
   readonly #send: Send;
+  readonly #lost: () => Error;
   readonly #waiting: Query[] = [];
   #isNamed: boolean;
   #link: PooledLink | undefined;
   #running = 0;
   /** Whether a `begin`, `commit` or `rollback` is running: until its end nobody knows what follows it. */
   #isControlled = false;
+  #isLost = false;
 
-  /** @param isNamed whether the pooler keeps prepared statements for each of its clients */
-  constructor(options: SessionOptions, isNamed: boolean, send: Send) {
+  constructor(options: SessionOptions, { isNamed, send, lost }: Driver) {
     this.#options = options;
     this.#isNamed = isNamed;
     this.#send = send;
+    this.#lost = lost;
   }
 
   /** Call it when the connection is ready. */
@@ -55,12 +65,13 @@ export class PooledStatements {
   }
 
   run(query: Query): void {
-    this.#waiting.push(query);
+    if (this.#isLost) query.reject(this.#lost());
+    else this.#waiting.push(query);
     this.#next();
   }
 
   #next(): void {
-    while (!this.#isControlled) {
+    while (!this.#isControlled && !this.#isLost) {
       const [query] = this.#waiting;
       if (query === undefined) return;
       const text = textOf(query);
@@ -70,7 +81,7 @@ export class PooledStatements {
       this.#waiting.shift();
       if (isControl) sendAsText(query, this.#withSettings(text));
       else this.#prepare(query);
-      this.#start(query, isControl);
+      this.#start(query, isControl, isControl && BEGIN.test(text));
     }
   }
 
@@ -84,7 +95,7 @@ export class PooledStatements {
     if (!this.#isInTransaction) sendExtended(query);
   }
 
-  #start(query: Query, isControl: boolean): void {
+  #start(query: Query, isControl: boolean, isBegin: boolean): void {
     this.#running++;
     this.#isControlled = isControl;
     const { resolve, reject } = query;
@@ -107,11 +118,19 @@ export class PooledStatements {
         resetForRepeat(query);
         this.#waiting.unshift(query);
       } else {
+        // postgres.js would write to a socket that is closed already, which ends the process.
+        this.#isLost ||= !isResponse(error);
         reject(error);
       }
+      // Those behind a `begin` that failed would run outside its transaction.
+      if (isBegin || this.#isLost) this.#rejectWaiting(isBegin ? error : this.#lost());
       this.#next();
     };
     this.#send(query);
+  }
+
+  #rejectWaiting(error: unknown): void {
+    for (const query of this.#waiting.splice(0)) query.reject(error);
   }
 
   #withSettings(text: string): string {

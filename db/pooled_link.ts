@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import type net from "node:net";
+import { LinkError } from "./link_error.ts";
 
 /*
  * Between postgres.js and a pooler in transaction mode: each statement that isn't part of a transaction
@@ -26,6 +27,19 @@ export interface PooledLink {
   readonly isInTransaction: boolean;
 }
 
+interface Events {
+  /** PostgreSQL begins with a statement: the pooler has given it a connection. */
+  readonly onStart: () => void;
+  /** The connection can't be used any more. */
+  readonly onBroken: (error: Error) => void;
+}
+
+/**
+ * How long the pooler may take to give a connection, in ms. With the statement's timeout it is shorter
+ * than the time that a request waits: nothing is stored behind a 503.
+ */
+const START_MS = 1_500;
+
 const HEAD = 5;
 /** A message's type and length, and of ReadyForQuery the status. */
 const READY_LENGTH = 6;
@@ -43,14 +57,14 @@ const [PARSE_COMPLETE, BIND_COMPLETE, COMMAND_COMPLETE, ERROR, READY] = ["1", "2
  * Takes over a connection that is ready for its first statement.
  *
  * @param settings PostgreSQL's settings of each transaction
- * @param onBroken called when a transaction began or ended in another way than by a simple query
  */
 export function watchUnits(
   socket: net.Socket,
   settings: Readonly<Record<string, string>>,
-  onBroken: (error: Error) => void,
+  events: Events,
 ): PooledLink {
-  const units = new Units(settingsMessages(settings), onBroken);
+  const units = new Units(settingsMessages(settings), events);
+  socket.once("close", () => units.end());
   const write: (chunk: Buffer, done?: () => void) => boolean = socket.write;
   socket.write =
     ((chunk: Buffer, done?: () => void) =>
@@ -67,7 +81,8 @@ export function watchUnits(
 
 class Units implements PooledLink {
   readonly #settings: Buffer;
-  readonly #onBroken: (error: Error) => void;
+  readonly #events: Events;
+  #startTimer: ReturnType<typeof setTimeout> | undefined;
   /** Sent, and not yet over. */
   readonly #units: Unit[] = [];
   #isAtStart = true;
@@ -78,9 +93,13 @@ class Units implements PooledLink {
   #left = 0;
   #isDropped = false;
 
-  constructor(settings: Buffer, onBroken: (error: Error) => void) {
+  constructor(settings: Buffer, events: Events) {
     this.#settings = settings;
-    this.#onBroken = onBroken;
+    this.#events = events;
+  }
+
+  end(): void {
+    clearTimeout(this.#startTimer);
   }
 
   get isInTransaction(): boolean {
@@ -100,6 +119,7 @@ class Units implements PooledLink {
           from = at;
         }
         this.#units.push({ hasSettings, isSimple: type === QUERY, isPast: false });
+        if (this.#units.length === 1) this.#awaitStart();
       }
       this.#isAtStart = type === SYNC || type === QUERY;
     }
@@ -137,9 +157,11 @@ class Units implements PooledLink {
   #onMessage(type: number, status: number): boolean {
     const [unit] = this.#units;
     if (unit === undefined) return false;
+    if (this.#startTimer !== undefined) this.#onStart();
     if (type === READY) {
       this.#units.shift();
       this.#onReady(unit, String.fromCharCode(status) as Status);
+      if (this.#units.length > 0) this.#awaitStart();
       return false;
     }
     if (!unit.hasSettings || unit.isPast) return false;
@@ -151,11 +173,25 @@ class Units implements PooledLink {
     const was = this.#status;
     this.#status = status;
     if (unit.isSimple || (was === "I") === (status === "I")) return;
-    this.#onBroken(new Error("a transaction begins or ends in an extended query"));
+    this.#events.onBroken(new Error("a transaction begins or ends in an extended query"));
+  }
+
+  /** Once it is closed, the pooler gives the connection to the next client. */
+  #awaitStart(): void {
+    if (this.isInTransaction) return;
+    this.#startTimer = setTimeout(() => {
+      this.#events.onBroken(new LinkError("too_many", `no free connection in ${START_MS} ms`));
+    }, START_MS);
+  }
+
+  #onStart(): void {
+    clearTimeout(this.#startTimer);
+    this.#startTimer = undefined;
+    this.#events.onStart();
   }
 }
 
-/** Parse, Bind and Execute of one statement without rows. */
+/** Parse, Bind and Execute of one statement without rows, whose responses PostgreSQL sends at once. */
 function settingsMessages(settings: Readonly<Record<string, string>>): Buffer {
   // `set local` would warn, since the transaction is implicit. The condition is never true.
   const conditions = Object.entries(settings).map(([name, value]) =>
@@ -166,6 +202,7 @@ function settingsMessages(settings: Readonly<Record<string, string>>): Buffer {
     message("P", Buffer.from(`${noNames}select where ${conditions.join(" or ")}\0`), words(0)),
     message("B", Buffer.from(`${noNames}${noNames}`), words(0, 0, 0)),
     message("E", Buffer.from(noNames), words(0, 0)),
+    message("H"),
   ]);
 }
 

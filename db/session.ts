@@ -57,7 +57,10 @@ export function openSession(url: string, options: SessionOptions): Session {
     onReady(socket) {
       socket.on("data", silence.received);
       silence.begin();
-      route.onReady(socket, (error) => opener.fail(error));
+      route.onReady(socket, {
+        onStart: silence.received,
+        onBroken: (error) => opener.fail(error),
+      });
     },
     // Waiting statements would be sent over a new connection, outside their transaction.
     lost,
@@ -66,7 +69,8 @@ export function openSession(url: string, options: SessionOptions): Session {
   const route = createRoute(address, options, {
     open: opener.open,
     // No connection was opened, so none ends.
-    onNoPooler: () => options.onEnd?.(),
+    onUnknown: () => options.onEnd?.(),
+    lost,
   });
   const connection: Sql = postgres({
     ...settingsOf(address, startupParameters(address, options), route.open),

@@ -14,17 +14,23 @@ export interface StatementRoute {
   run(query: Query, send: Send): void;
   /** The `socket` of postgres.js. */
   open(driver: DriverOptions): Promise<Duplex>;
-  /** @param onBroken called when the state of the connection is unknown */
-  onReady(socket: net.Socket, onBroken: (error: Error) => void): void;
+  onReady(socket: net.Socket, events: Parameters<typeof watchUnits>[2]): void;
 }
 
 type Send = (query: Query) => void;
 
-/** @param onNoPooler called when the statements have failed since it isn't known whether there is a pooler */
+interface Driver {
+  readonly open: () => Promise<Duplex>;
+  /** Called when the statements have failed, since it isn't known whether there is a pooler. */
+  readonly onUnknown: () => void;
+  /** The error for a statement behind the loss of the connection. */
+  readonly lost: () => Error;
+}
+
 export function createRoute(
   address: Address,
   options: SessionOptions,
-  { open, onNoPooler }: { open: () => Promise<Duplex>; onNoPooler: () => void },
+  { open, onUnknown, lost }: Driver,
 ): StatementRoute {
   let pooler: Pooler | undefined;
   let pooled: PooledStatements | undefined;
@@ -32,7 +38,8 @@ export function createRoute(
 
   const found = (what: Pooler, send: Send) => {
     pooler = what;
-    if (what.kind === "transaction") pooled = new PooledStatements(options, what.prepared, send);
+    if (what.kind === "none") return;
+    pooled = new PooledStatements(options, { isNamed: what.prepared, send, lost });
   };
   const find = async (send: Send) => {
     try {
@@ -40,7 +47,7 @@ export function createRoute(
       for (const query of waiting.splice(0)) route.run(query, send);
     } catch (error) {
       for (const query of waiting.splice(0)) query.reject(error);
-      onNoPooler();
+      onUnknown();
     }
   };
   const route: StatementRoute = {
@@ -69,8 +76,8 @@ export function createRoute(
       driver.connection = pooledParameters(address, options);
       return await open();
     },
-    onReady(socket, onBroken) {
-      pooled?.onReady(watchUnits(socket, transactionSettings(options), onBroken));
+    onReady(socket, events) {
+      pooled?.onReady(watchUnits(socket, transactionSettings(options), events));
     },
   };
   return route;

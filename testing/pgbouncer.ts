@@ -9,6 +9,7 @@ import { eventually } from "./eventually.ts";
 
 export interface PgBouncer extends AsyncDisposable {
   readonly port: number;
+  readonly pid: number;
   /** The same address through PgBouncer, with these parameters. */
   through(url: string, query?: string): string;
   /** Runs a command of its console, such as `reload`. */
@@ -78,6 +79,7 @@ export async function startPgBouncer(
   });
   return {
     port,
+    pid: running.pid,
     through(url, query = "") {
       const address = new URL(url);
       address.host = `127.0.0.1:${port}`;
