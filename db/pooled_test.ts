@@ -153,12 +153,11 @@ for (const name of Object.keys(POOLERS) as (keyof typeof POOLERS)[]) {
     await sql`select 1`;
     const behind = [sql.unsafe("begin nonsense"), sql`insert into kept values (1)`, sql`commit`];
     for (const query of behind) query.execute();
-    for (const query of behind) await rejects(query, { code: "42601" });
+    await Promise.all(behind.map((query) => rejects(query, { code: "42601" })));
     await sql.unsafe("begin");
     await endTransactions(it.direct);
     const lost = [sql`insert into kept values (2)`, sql`insert into kept values (3)`];
-    for (const query of lost) query.execute();
-    for (const query of lost) await rejects(query);
+    await Promise.all(lost.map((query) => rejects(query)));
     await rejects(sql`insert into kept values (4)`);
     deepStrictEqual(await it.numbers(), []);
   });
