@@ -1,8 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { parseValkeyAddress } from "./cache/address.ts";
-import { AddressError, parseAddress } from "./db/address.ts";
-import { withPooler } from "./db/address_parts.ts";
+import { AddressError, parseAddress, withPooler } from "./db/address.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
