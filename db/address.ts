@@ -3,7 +3,7 @@
 import net from "node:net";
 import { userInfo } from "node:os";
 import type { Given, TargetServer, TlsMode, TlsVersion } from "./address_parameters.ts";
-import { readParts } from "./address_parts.ts";
+import { readParts, withPooler } from "./address_parts.ts";
 import { AddressError, isHost, MAX_ADDRESS_LENGTH, parsePort } from "./address_text.ts";
 
 export interface Host {
@@ -53,7 +53,7 @@ export interface Address {
   readonly ignored: readonly string[];
 }
 
-export { AddressError };
+export { AddressError, withPooler };
 
 const MAX_CONNECT_TIMEOUT_S = 10;
 const DEFAULT_PORT = 5432;
