@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { pool } from "./pool.ts";
-import { openSession, type SessionOptions, settingsOf } from "./session.ts";
+import { openSession } from "./session.ts";
+import { addressOf, type SessionOptions, settingsOf } from "./session_settings.ts";
 import type { Sql } from "./sql.ts";
 
 interface ConnectOptions {
@@ -34,6 +35,6 @@ export function connect(options: ConnectOptions): Sql {
   };
   // It makes the statements and never connects.
   const open = () => Promise.reject(new Error("statements are sent by the pool"));
-  const sql: Sql = postgres({ ...settingsOf(url, session, open), max: 1 });
+  const sql: Sql = postgres({ ...settingsOf(addressOf(url), {}, open), max: 1 });
   return pool(sql, max, (onEnd) => openSession(url, { ...session, onEnd }));
 }

@@ -1,7 +1,8 @@
 import type postgres from "postgres";
 import { QueryDeadlineError } from "../db/query_deadline.ts";
 import { createSessionPool } from "../db/session_pool.ts";
-import type { Session, SessionOptions } from "../db/session.ts";
+import type { Session } from "../db/session.ts";
+import type { SessionOptions } from "../db/session_settings.ts";
 import { isStaleStatement } from "../db/pg_errors.ts";
 import type { WritingStatement } from "../db/write.ts";
 import { withDeadline } from "../timing.ts";
