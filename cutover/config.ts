@@ -82,7 +82,10 @@ export const GatewaySettings = SharedSettings.pick({
 export type GatewayConfig = Readonly<z.output<typeof GatewaySettings>>;
 
 /** The settings of every command of `deno task cutover`. */
-export const CutoverSettings = SharedSettings.pick({ DATABASE_URL: true });
+export const CutoverSettings = SharedSettings.pick({
+  DATABASE_URL: true,
+  DATABASE_DIRECT_URL: true,
+});
 
 /** The settings of `deno task cutover probe`. */
 export const ProbeSettings = CutoverSettings.extend({
@@ -102,6 +105,7 @@ export const ParitySettings = z.object({
   DATABASE_URL: databaseUrl.optional().meta({
     description: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
   }),
+  DATABASE_DIRECT_URL: SharedSettings.shape.DATABASE_DIRECT_URL,
   DRY_RUN_SECRET: dryRunSecret.optional().meta({
     description: "a secret of at least 32 characters, the same as the gateway's, or nothing",
   }),
