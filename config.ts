@@ -2,6 +2,7 @@ import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { parseValkeyAddress } from "./cache/address.ts";
 import { AddressError, parseAddress } from "./db/address.ts";
+import { withPooler } from "./db/address_parts.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -52,8 +53,21 @@ export function readSettings<S extends z.ZodObject>(
     const reason = issue.code === "custom" ? issue.params?.reason : undefined;
     return `${name} is invalid: ${reason ?? `expected ${expected}`}`;
   });
-  if (result.success && mistakes.length === 0) return Object.freeze(result.data);
+  if (result.success && mistakes.length === 0) {
+    return Object.freeze(withPoolerInAddress(result.data));
+  }
   throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
+}
+
+/** Threads and connections get the address alone, so it says whether a pooler is before the database. */
+function withPoolerInAddress<Settings extends Record<string, unknown>>(
+  settings: Settings,
+): Settings {
+  const { DATABASE_URL: url, DATABASE_POOLER: pooler } = settings as Partial<
+    Pick<z.output<typeof SharedSettings>, "DATABASE_URL" | "DATABASE_POOLER">
+  >;
+  if (url === undefined || pooler === undefined) return settings;
+  return { ...settings, DATABASE_URL: withPooler(url, pooler) };
 }
 
 export const wholeNumber = (min: number, max: number) =>
@@ -103,6 +117,9 @@ export const SharedSettings = z.object({
   }),
   DATABASE_URL: databaseUrl.meta({
     description: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
+  }),
+  DATABASE_POOLER: z.enum(["auto", "none", "transaction"]).default("auto").meta({
+    description: "auto, none or transaction",
   }),
   DATABASE_DIRECT_URL: databaseUrl.optional().meta({
     description:

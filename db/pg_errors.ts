@@ -80,6 +80,16 @@ export function isStaleStatement(error: unknown): boolean {
   return ["0A000", "25P02"].includes(codeOf(error));
 }
 
+/** Whether a prepared statement is missing, or a table was changed after it was prepared. */
+export function isForgottenStatement(error: unknown): boolean {
+  return ["26000", "0A000"].includes(codeOf(error));
+}
+
+/** Whether a connection goes through another pooler than it seemed. */
+export function isOtherPooler(error: unknown): boolean {
+  return codeOf(error) === "26000" || kindOf(error) === "pooler_parameter";
+}
+
 /**
  * Whether a value can't be stored: 22 data exceptions, 23502 not null, 23514 check, 54000 longer than
  * an index entry can be.

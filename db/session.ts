@@ -1,7 +1,9 @@
 import postgres from "postgres";
 import { collectRows, intercept, onFailure, onResult } from "./driver.ts";
 import { LinkError } from "./link_error.ts";
-import { isResponse } from "./pg_errors.ts";
+import { isOtherPooler, isResponse } from "./pg_errors.ts";
+import { forgetPooler } from "./pooler.ts";
+import { createRoute } from "./statement_route.ts";
 import {
   addressOf,
   type SessionOptions,
@@ -55,13 +57,19 @@ export function openSession(url: string, options: SessionOptions): Session {
     onReady(socket) {
       socket.on("data", silence.received);
       silence.begin();
+      route.onReady(socket, (error) => opener.fail(error));
     },
     // Waiting statements would be sent over a new connection, outside their transaction.
     lost,
   });
   let isUsable = true;
+  const route = createRoute(address, options, {
+    open: opener.open,
+    // No connection was opened, so none ends.
+    onNoPooler: () => options.onEnd?.(),
+  });
   const connection: Sql = postgres({
-    ...settingsOf(address, startupParameters(address, options), opener.open),
+    ...settingsOf(address, startupParameters(address, options), route.open),
     max: 1,
     max_lifetime: null,
     onclose: () => {
@@ -81,6 +89,7 @@ export function openSession(url: string, options: SessionOptions): Session {
       const arrived = collectRows(query);
       onFailure(query, (error) => {
         silence.settled();
+        if (isOtherPooler(error)) forgetPooler(address);
         if (isResponse(error) && !arrived.hasRows) return;
         isUsable = false;
         // Those behind it were sent already and have results of their own.
@@ -88,7 +97,7 @@ export function openSession(url: string, options: SessionOptions): Session {
       });
       onResult(query, silence.settled);
       silence.sent();
-      send(query);
+      route.run(query, send);
     }),
     { end },
   );
