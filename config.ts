@@ -120,6 +120,10 @@ export const SharedSettings = z.object({
   DATABASE_POOLER: z.enum(["auto", "none", "transaction"]).default("auto").meta({
     description: "auto, none or transaction",
   }),
+  DATABASE_DIRECT_URL: databaseUrl.optional().meta({
+    description:
+      "the address of PostgreSQL itself, when DATABASE_URL leads through a pooler, or nothing",
+  }),
   DATABASE_POOL_MAX: wholeNumber(1, 200).default(10).meta({
     description: "a number of connections from 1 to 200",
     formerly: "DATABASE_POOL",
@@ -151,7 +155,7 @@ const corsOrigins = z.union([
   listOf((text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text),
 ]);
 
-export const ApiSettings = SharedSettings.extend({
+export const ApiSettings = SharedSettings.omit({ DATABASE_DIRECT_URL: true }).extend({
   PORT: wholeNumber(0, 65_535).default(8000).meta({
     description: "a port from 0 (any free one) to 65535",
   }),

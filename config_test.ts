@@ -186,6 +186,22 @@ Deno.test("AUTH_MODE=required starts only with CORS_ORIGINS set, never with the 
   );
 });
 
+Deno.test("the direct address is optional, and no setting is written into it", () => {
+  const { DATABASE_URL } = MIN;
+  const directOf = (DATABASE_DIRECT_URL: string) =>
+    readSettings(WorkerSettings, {
+      DATABASE_URL,
+      DATABASE_DIRECT_URL,
+      DATABASE_POOLER: "transaction",
+    }).DATABASE_DIRECT_URL;
+  strictEqual(directOf(""), undefined);
+  strictEqual(directOf("postgres://u@h/d"), "postgres://u@h/d");
+  throws(
+    () => directOf("postgres://u:hunter2@h/d?port=0"),
+    /^ConfigError: Invalid settings:\n {2}DATABASE_DIRECT_URL is invalid: port must be /,
+  );
+});
+
 Deno.test("the address of the database says whether a pooler is before it", () => {
   const urlOf = (url: string, DATABASE_POOLER = "") =>
     readSettings(MigrateSettings, { DATABASE_URL: url, DATABASE_POOLER }).DATABASE_URL;

@@ -92,6 +92,11 @@ export function parseAddress(text: string): Address {
   };
 }
 
+/** Whether the address itself says what stands before PostgreSQL. @throws {AddressError} */
+export function namesPooler(text: string): boolean {
+  return readParts(text).pooler !== undefined;
+}
+
 /** libpq's default. */
 function systemUser(): string {
   try {

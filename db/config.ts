@@ -4,5 +4,6 @@ import { SharedSettings } from "../config.ts";
 export const MigrateSettings = SharedSettings.pick({
   DATABASE_URL: true,
   DATABASE_POOLER: true,
+  DATABASE_DIRECT_URL: true,
   TIME_ZONE: true,
 });
