@@ -5,6 +5,7 @@ import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
+import { noteProcess } from "./db/processes.ts";
 import { watchDatabase } from "./db/watch_database.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
@@ -67,6 +68,7 @@ async function run(config: WorkerConfig): Promise<void> {
 
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
   const database = watchDatabase({ sql: queueSql, series: SERVICE_SERIES, log });
+  const noted = noteProcess({ sql: queueSql, kind: "worker", timeZone: config.TIME_ZONE, log });
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   await Promise.all([
     noteTimeZone({ databaseUrl: url, setting: config.TIME_ZONE, log }, signal),
@@ -98,6 +100,7 @@ async function run(config: WorkerConfig): Promise<void> {
   ]);
 
   database[Symbol.dispose]();
+  noted[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
   valkey?.close();
   log("info", "stopped");
