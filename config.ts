@@ -25,6 +25,17 @@ export function readSettings<S extends z.ZodObject>(
   environment: Environment,
   warn: (line: string) => void = console.warn,
 ): Readonly<z.output<S>> {
+  const { settings, mistakes } = parseSettings(schema, environment, warn);
+  if (settings !== undefined && mistakes.length === 0) return Object.freeze(settings);
+  throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
+}
+
+/** The settings, undefined when one is invalid, and a sentence about each mistake. */
+export function parseSettings<S extends z.ZodObject>(
+  schema: S,
+  environment: Environment,
+  warn: (line: string) => void,
+): { readonly settings: z.output<S> | undefined; readonly mistakes: readonly string[] } {
   // An empty value in an env file means "not set".
   const valueOf = (name: string) => environment[name] || undefined;
   const settings = Object.entries(schema.shape).map(([name, field]) => {
@@ -52,10 +63,7 @@ export function readSettings<S extends z.ZodObject>(
     const reason = issue.code === "custom" ? issue.params?.reason : undefined;
     return `${name} is invalid: ${reason ?? `expected ${expected}`}`;
   });
-  if (result.success && mistakes.length === 0) {
-    return Object.freeze(withPoolerInAddress(result.data));
-  }
-  throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
+  return { settings: result.data && withPoolerInAddress(result.data), mistakes };
 }
 
 /** Threads and connections get the address alone, so it says whether a pooler is before the database. */

@@ -6,6 +6,7 @@ import { connect } from "./db/connect.ts";
 import { directAddress, DirectAddressError } from "./db/direct_address.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
+import { noteProcess } from "./db/processes.ts";
 import { watchDatabase } from "./db/watch_database.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
@@ -70,6 +71,7 @@ async function run(config: WorkerConfig): Promise<void> {
 
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
   const database = watchDatabase({ sql: queueSql, series: SERVICE_SERIES, log });
+  const noted = noteProcess({ sql: queueSql, kind: "worker", timeZone: config.TIME_ZONE, log });
   const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   if (!canBegin) await untilDirect(address, log, signal).finally(flush);
@@ -103,6 +105,7 @@ async function run(config: WorkerConfig): Promise<void> {
   ]);
 
   database[Symbol.dispose]();
+  noted[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
   valkey?.close();
   log("info", "stopped");

@@ -3,6 +3,7 @@ import { ACCESS, type Access, ROLES } from "../auth/access.ts";
 import { KeysSettings, UserSettings } from "../auth/config.ts";
 import { ApiSettings, readSettings } from "../config.ts";
 import { MigrateSettings } from "../db/config.ts";
+import { DOCTOR_SETTINGS } from "../doctor/settings.ts";
 import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
 import { startApi } from "../testing/api.ts";
 import { allowedEnvironment, envExample, settingNames } from "../testing/settings.ts";
@@ -76,6 +77,10 @@ for (
     deepStrictEqual(allowedEnvironment(task), settingNames([schema]));
   });
 }
+
+Deno.test("deno task doctor may read the settings of API and worker, and nothing else", () => {
+  deepStrictEqual(allowedEnvironment("doctor"), settingNames(DOCTOR_SETTINGS));
+});
 
 Deno.test("docs/development.md has every task", async () => {
   const { tasks } = JSON.parse(await readPage("deno.json"));

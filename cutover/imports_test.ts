@@ -26,6 +26,7 @@ const OF_THE_SERVICE = [
   "db/query_deadline.ts",
   "db/journal.ts",
   "db/migrations.ts",
+  "db/processes.ts",
   "db/storable.ts",
   "db/watch_database.ts",
   "config.ts",

@@ -31,6 +31,7 @@ const STEPS = [
   "0018_turns_of_accounts",
   "0019_bound_stored_results",
   "0020_moments_in_a_zone",
+  "0021_processes",
 ];
 /** How many of them the single series had. */
 const SPLIT_AT = 19;

@@ -1,0 +1,27 @@
+import type { Finding } from "../db/readiness_checks.ts";
+
+export const ok = (check: string, message: string): Finding => ({ check, level: "ok", message });
+
+/** Something to know; nothing has to be done. */
+export const note = (check: string, message: string, todo?: string): Finding => ({
+  check,
+  level: "note",
+  message,
+  ...(todo !== undefined && { todo }),
+});
+
+/** Lotline works; something is unsafe, or will fail later. */
+export const warning = (check: string, message: string, todo: string): Finding => ({
+  check,
+  level: "warning",
+  message,
+  todo,
+});
+
+/** Something of Lotline doesn't work. */
+export const failure = (check: string, message: string, todo: string): Finding => ({
+  check,
+  level: "failure",
+  message,
+  todo,
+});

@@ -1,0 +1,235 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { join } from "node:path";
+import type { ProblemKind } from "../db/link_error.ts";
+import { problem } from "../db/problems.ts";
+import type { Finding } from "../db/readiness_checks.ts";
+import { freePort } from "../dev/free_port.ts";
+import { makeAuthority } from "../testing/certificates.ts";
+import { freshDatabase } from "../testing/database.ts";
+import { tlsPostgres } from "../testing/postgres_servers.ts";
+import { refusingPostgres } from "../testing/refusing_postgres.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
+import { zonedDatabase } from "../testing/zoned_database.ts";
+import { runChecks } from "./run_checks.ts";
+
+/* Set-ups that are broken, each in one way, and what the doctor says of them. */
+
+const postgres = await refusingPostgres();
+Deno.test.afterAll(async () => await postgres[Symbol.asyncDispose]());
+
+/** Runs all checks; each finding that isn't well has something to do, and none has a secret. */
+async function examine(environment: Record<string, string>): Promise<readonly Finding[]> {
+  const findings = await runChecks(environment);
+  ok(!JSON.stringify(findings).includes("canary"), JSON.stringify(findings));
+  for (const { level, todo } of findings) {
+    if (level === "failure" || level === "warning") ok(todo, JSON.stringify(findings));
+  }
+  return findings;
+}
+
+const worst = ["failure", "warning", "note", "ok"] as const;
+
+/** The level and message of a check's worst finding. */
+function about(
+  check: string,
+  findings: readonly Finding[],
+): readonly [level: string, message: string] {
+  const ofCheck = findings.filter((finding) => finding.check === check);
+  const level = worst.find((level) => ofCheck.some((finding) => finding.level === level));
+  const finding = ofCheck.find((finding) => finding.level === level);
+  return [finding?.level ?? "none", finding?.message ?? ""];
+}
+
+const REFUSED: readonly [what: string, address: string, kind: ProblemKind, check: string][] = [
+  ["a wrong password", postgres.address("wrong"), "refused_login", "database"],
+  ["a role that pg_hba.conf rejects", postgres.address("rejected"), "refused_login", "database"],
+  ["a role that needs TLS", postgres.address("encrypted"), "encryption_required", "database"],
+  ["a missing database", postgres.address("plain", "nowhere"), "no_database", "database"],
+  ["a database that admits nobody", postgres.address("plain", "crowded"), "too_many", "database"],
+  ["a right to connect that lacks", postgres.address("plain", "closed"), "no_right", "database"],
+  ["rights that lack", postgres.address("plain", "rightless"), "no_right", "migrations"],
+  ["an empty database", postgres.address("postgres", "empty"), "schema_missing", "migrations"],
+  [
+    "an unknown setting in the address",
+    `${postgres.address("postgres")}?options=-c%20plant_setting%3D1`,
+    "unknown_parameter",
+    "database",
+  ],
+  [
+    "a server that isn't there",
+    `postgres://u:canary-word@127.0.0.1:${freePort()}/d`,
+    "unreachable",
+    "database",
+  ],
+  [
+    "a server without TLS",
+    `${postgres.address("plain")}?sslmode=require`,
+    "tls_unsupported",
+    "database",
+  ],
+];
+
+for (const [what, address, kind, check] of REFUSED) {
+  Deno.test(`${what} is ${kind} in check ${check}, and what needs it is not checked`, async () => {
+    const findings = await examine({ DATABASE_URL: address });
+    const { sentence, todo } = problem(kind);
+    const finding = findings.find((one) => one.check === check && one.level === "failure");
+    deepStrictEqual([finding?.message.slice(0, sentence.length), finding?.todo], [sentence, todo]);
+    const notChecked = check === "database"
+      ? "Not checked: the database can't be used"
+      : "Not checked: the database lacks migrations";
+    deepStrictEqual(about("jobs", findings), ["note", notChecked]);
+  });
+}
+
+Deno.test("a program that isn't PostgreSQL is named", async () => {
+  await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("no"));
+  const findings = await examine({ DATABASE_URL: `postgres://u@127.0.0.1:${server.addr.port}/d` });
+  const { sentence } = problem("not_postgres");
+  strictEqual(about("database", findings)[1].slice(0, sentence.length), sentence);
+});
+
+Deno.test("each invalid setting is a failure, and the valid ones are checked", async () => {
+  await using database = await freshDatabase();
+  const findings = await examine({
+    DATABASE_URL: database.url,
+    VALKEY_URL: "redis://:canary%@h",
+    AUTH_MODE: "required",
+    JWT_KEYS_FILE: "/nowhere/keys.json",
+    DATABASE_POOL: "5",
+    TIME_ZONE: "Mars/Base",
+  });
+  const ofSettings = findings.filter(({ check }) => check === "settings");
+  deepStrictEqual(ofSettings.map(({ level, message }) => `${level} ${message.split(" ")[0]}`), [
+    "failure VALKEY_URL",
+    "failure TIME_ZONE",
+    "failure CORS_ORIGINS",
+    "note DATABASE_POOL",
+  ]);
+  strictEqual(about("migrations", findings)[0], "ok");
+  deepStrictEqual(about("keys", findings), [
+    "failure",
+    "JWT_KEYS_FILE /nowhere/keys.json can't be read, make one with: deno task keys create",
+  ]);
+});
+
+Deno.test("a mistaken DATABASE_URL is a failure without its password", async () => {
+  const findings = await examine({ DATABASE_URL: "postgres://u:canary%@h/d" });
+  strictEqual(about("settings", findings)[0], "failure");
+  deepStrictEqual(about("rights", findings), ["note", "Not checked: DATABASE_URL can't be used"]);
+});
+
+Deno.test("an address with several hosts or useless parameters is told", async () => {
+  await using database = await freshDatabase();
+  const { host } = new URL(database.url);
+  const several = database.url.replace(host, `${host},${host}`);
+  const findings = await examine({ DATABASE_URL: `${several}?connection_limit=5` });
+  deepStrictEqual(
+    findings.filter(({ check }) => check === "address").map(({ level }) => level),
+    ["ok", "warning", "note"],
+  );
+  strictEqual(about("database", findings)[0], "ok");
+});
+
+Deno.test("TLS: a certificate that ends soon, an expired one, an unknown authority, a missing file", async () => {
+  await using folder = await temporaryFolder();
+  const ours = await makeAuthority(folder.path);
+  const other = await makeAuthority(folder.path);
+  const [valid, expired] = await Promise.all([
+    ours.issue({ names: ["DNS:localhost"] }),
+    ours.issue({ names: ["DNS:localhost"], isExpired: true }),
+  ]);
+  await using server = await tlsPostgres(valid);
+  const withRoot = (file: string) => ({
+    DATABASE_URL: server.address({
+      host: "localhost",
+      query: new URLSearchParams({ sslmode: "verify-full", sslrootcert: file }).toString(),
+    }),
+  });
+  const well = await examine(withRoot(ours.cert));
+  deepStrictEqual(
+    ["database", "encryption", "certificates"].map((check) => about(check, well)[0]),
+    [
+      "ok",
+      // Both are made for 30 days.
+      "warning",
+      "warning",
+    ],
+  );
+  const unknown = await examine(withRoot(other.cert));
+  strictEqual(about("database", unknown)[1].startsWith(problem("tls_untrusted").sentence), true);
+  const missing = await examine(withRoot(join(folder.path, "missing.crt")));
+  deepStrictEqual(about("certificates", missing), [
+    "failure",
+    `${
+      problem("tls_file").sentence
+    } (sslrootcert: the file doesn't exist, or Deno may not read it)`,
+  ]);
+  await server.present(expired);
+  const late = await examine(withRoot(ours.cert));
+  strictEqual(about("database", late)[1].startsWith(problem("tls_expired").sentence), true);
+});
+
+Deno.test("a read-only database, one of a later version, and one that lacks a step", async () => {
+  await using database = await freshDatabase();
+  const { sql, url } = database;
+  await sql`insert into lotline.migrations (series, number, name, checksum)
+    values ('service', 9000, '9000_later', '')`;
+  strictEqual(about("migrations", await examine({ DATABASE_URL: url }))[0], "note");
+  await sql`delete from lotline.migrations where series = 'cutover' or number >= 9`;
+  const behind = await examine({ DATABASE_URL: url });
+  deepStrictEqual(about("migrations", behind), ["failure", problem("schema_old").sentence]);
+  const name = new URL(url).pathname.slice(1);
+  await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
+  const readOnly = await examine({ DATABASE_URL: url });
+  deepStrictEqual(about("read_only", readOnly), ["failure", problem("read_only").sentence]);
+});
+
+Deno.test("time zones that differ are a warning, which TIME_ZONE ends", async () => {
+  await using database = await zonedDatabase({ database: "Europe/Berlin", role: "UTC" });
+  const before = about("time zone", await examine({ DATABASE_URL: database.url }));
+  strictEqual(before[0], "warning");
+  ok(before[1].includes("Europe/Berlin"), before[1]);
+  await using plain = await zonedDatabase({ database: "Europe/Berlin" });
+  deepStrictEqual(
+    about("time zone", await examine({ DATABASE_URL: plain.url, TIME_ZONE: "Europe/Berlin" })),
+    ["ok", "Times without an offset are read in Europe/Berlin"],
+  );
+});
+
+Deno.test("clocks, dead jobs and changes that wait are told by what the processes left", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await sql`select lotline.note_process(gen_random_uuid(), 'api', null, null, null)`;
+  await sql`update lotline.processes set clock_ahead_ms = 45000, clock_error_ms = 2`;
+  await sql`insert into lotline.jobs (kind, state, finished_at) values ('deep_trace', 'dead', now())`;
+  await sql`insert into lotline.jobs (kind, run_at) values ('upkeep', now() - interval '5 minutes')`;
+  await sql`insert into lotline.outbox (source, operation)
+    select 'lots', 'UPDATE' from generate_series(1, 1000)`;
+  const findings = await examine({ DATABASE_URL: database.url });
+  deepStrictEqual(about("clocks", findings), [
+    "failure",
+    "The clock of the api at 127.0.0.1 is 45.0 s ahead of PostgreSQL's",
+  ]);
+  deepStrictEqual(about("processes", findings), [
+    "warning",
+    "No worker runs: jobs wait, and the cache isn't used",
+  ]);
+  strictEqual(findings.filter((one) => one.check === "jobs" && one.level === "warning").length, 2);
+  strictEqual(
+    findings.filter((one) => one.check === "outbox" && one.level === "warning").length,
+    2,
+  );
+  deepStrictEqual(about("schedule", findings)[0], "warning");
+});
+
+Deno.test("a key file that others can read is a failure with the command that ends it", async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await Deno.writeTextFile(path, "canary", { mode: 0o644 });
+  const findings = await examine({ AUTH_MODE: "legacy", JWT_KEYS_FILE: path });
+  deepStrictEqual(about("keys", findings), [
+    "failure",
+    `JWT_KEYS_FILE ${path} can be read by others: chmod 600 ${path}`,
+  ]);
+});

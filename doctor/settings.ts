@@ -1,0 +1,77 @@
+import type { z } from "zod";
+import {
+  ApiSettings,
+  ConfigError,
+  type Environment,
+  parseSettings,
+  readSettings,
+} from "../config.ts";
+import { parseAddress } from "../db/address.ts";
+import type { Finding } from "../db/readiness_checks.ts";
+import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
+import { failure, note, ok } from "./findings.ts";
+
+/** The settings that checks use; undefined: not set, or invalid. */
+export type Settings = ReturnType<typeof readValid>;
+
+/** The names that the doctor reads: those of the API and of the worker. */
+export const DOCTOR_SETTINGS = [ApiSettings, WorkerSettings] as const;
+
+const CHECK = "settings";
+const TODO = ".env.example explains each setting";
+
+/** Reads the valid settings, and finds the mistakes in the others. */
+export function readSettingsAndMistakes(
+  environment: Environment,
+): { readonly settings: Settings; readonly findings: readonly Finding[] } {
+  const settings = readValid(environment);
+  const renamed = new Set<string>();
+  const schemas = settings.isOfApi ? DOCTOR_SETTINGS : [WorkerSettings];
+  const mistakes = new Set(
+    schemas.flatMap((schema) =>
+      parseSettings<z.ZodObject>(schema, environment, (line) => renamed.add(line)).mistakes
+    ),
+  );
+  const findings = [
+    ...[...mistakes].map((sentence) => failure(CHECK, sentence, TODO)),
+    ...[...renamed].map((line) => note(CHECK, line, "use the new name")),
+    ...(settings.isOfApi ? [] : [
+      note(
+        CHECK,
+        "AUTH_MODE and JWT_KEYS_FILE are not set, so the API's settings are not checked",
+        "run the doctor with the API's settings too",
+      ),
+    ]),
+  ];
+  if (mistakes.size === 0) findings.unshift(ok(CHECK, "The settings are valid"));
+  return { settings, findings };
+}
+
+function readValid(environment: Environment) {
+  const { shape } = ApiSettings;
+  const valueOf = <S extends z.ZodType>(name: string, schema: S): z.output<S> | undefined =>
+    schema.safeParse(environment[name] || undefined).data;
+  const databaseUrl = databaseUrlOf(environment);
+  return {
+    /** Whether they are an API's: a worker has neither of these. */
+    isOfApi: Boolean(environment.AUTH_MODE || environment.JWT_KEYS_FILE),
+    databaseUrl,
+    hasValkey: Boolean(environment.VALKEY_URL),
+    valkeyUrl: valueOf("VALKEY_URL", shape.VALKEY_URL),
+    valkeyCaFile: valueOf("VALKEY_CA_FILE", shape.VALKEY_CA_FILE),
+    keyFile: valueOf("JWT_KEYS_FILE", shape.JWT_KEYS_FILE),
+    address: databaseUrl === undefined ? undefined : parseAddress(databaseUrl),
+    timeZone: valueOf("TIME_ZONE", shape.TIME_ZONE),
+    quietHours: valueOf("AUDIT_QUIET_HOURS", WorkerSettings.shape.AUDIT_QUIET_HOURS) ?? [],
+  };
+}
+
+/** The address as the other programs get it. */
+function databaseUrlOf(environment: Environment): string | undefined {
+  try {
+    return readSettings(JobsSettings, environment, () => {}).DATABASE_URL;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return undefined;
+  }
+}
