@@ -17,6 +17,7 @@ const OF_THE_SERVICE = [
   "read_bytes.ts",
   "db/address_log.ts",
   "db/connect.ts",
+  "db/direct_address.ts",
   "db/sql.ts",
   "db/pg_errors.ts",
   "db/session.ts",
