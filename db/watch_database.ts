@@ -4,7 +4,7 @@ import { readSteps, type Series, type Step } from "./migrations.ts";
 import { leaveServer } from "./pool.ts";
 import { problem, problemOf } from "./problems.ts";
 import { DEADLINE_MS, QueryDeadlineError } from "./query_deadline.ts";
-import { readIsReadOnly } from "./readiness_checks.ts";
+import { findServerProblem } from "./readiness_checks.ts";
 import { readSchemaState, type SchemaState } from "./schema_state.ts";
 import type { Sql } from "./sql.ts";
 
@@ -76,10 +76,10 @@ export function watchDatabase(
   let steps: readonly Step[] | undefined;
   /** Returns how long to wait until the next look, in ms. */
   const look = async (): Promise<number> => {
-    if (await readIsReadOnly(sql, DEADLINE_MS)) {
-      onDown("read_only");
-      leaveServer(sql);
-    } else onUp();
+    const unfit = await findServerProblem(sql, DEADLINE_MS);
+    if (unfit === undefined) onUp();
+    else onDown(unfit);
+    if (unfit === "read_only") leaveServer(sql);
     const now = performance.now();
     if (isBehind(schema) || now - schemaReadAt > SCHEMA_EVERY_MS) {
       steps ??= await readSteps([series]);
