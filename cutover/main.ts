@@ -99,7 +99,14 @@ async function run(config: GatewayConfig): Promise<void> {
   });
   const admin = Deno.serve(
     { hostname: config.GATEWAY_ADMIN_HOST, port: config.GATEWAY_ADMIN_PORT, onListen() {} },
-    createAdmin({ token: config.GATEWAY_ADMIN_TOKEN, sql, modes, metrics, log }),
+    createAdmin({
+      token: config.GATEWAY_ADMIN_TOKEN,
+      sql,
+      modes,
+      isSchemaBehind: () => database.isBehind,
+      metrics,
+      log,
+    }),
   );
   log("info", "listening", {
     hostname: config.HOST,

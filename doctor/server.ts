@@ -1,5 +1,5 @@
 import { statfs } from "node:fs/promises";
-import { problem } from "../db/problems.ts";
+import { isTooOld, problem } from "../db/problems.ts";
 import { oneRow } from "../db/one_row.ts";
 import { timed } from "../db/query_deadline.ts";
 import type { Finding } from "../db/readiness_checks.ts";
@@ -29,7 +29,7 @@ export function versionFindings(
   const major = Math.floor(version / 10_000);
   const old = problem("old_server");
   return [
-    major < 15
+    isTooOld(version)
       ? failure(check, old.sentence, old.todo)
       : POSTGRES.includes(major)
       ? ok(check, `PostgreSQL ${major}, Deno ${deno}`)
