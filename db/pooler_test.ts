@@ -1,7 +1,10 @@
 import { deepStrictEqual, rejects } from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import net from "node:net";
 import { freshDatabase } from "../testing/database.ts";
 import { IGNORED_PARAMETERS, startPgBouncer } from "../testing/pgbouncer.ts";
 import { postgresUrl } from "../testing/postgres_servers.ts";
+import { listen } from "../testing/test_server.ts";
 import { parseAddress } from "./address.ts";
 import { connect } from "./connect.ts";
 import { poolerOf } from "./pooler.ts";
@@ -66,4 +69,44 @@ for (const release of ["bookworm", "trixie"] as const) {
     await rejects(login("another"), (error) => problemOf(error)?.kind === "refused_login");
     await database.sql.unsafe(`drop role ${user}`);
   });
+}
+
+Deno.test("a pooler that drops the protocol's Flush is refused, and no statement runs through it", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  await database.sql`create table kept (number int)`;
+  await using proxy = await startWithoutFlush(Number(new URL(database.url).port));
+  const url = Object.assign(new URL(database.url), { port: proxy.port });
+  const sql = connect({ url: `${url.href}?pool_mode=transaction&sslmode=disable`, max: 1 });
+  await rejects(sql`insert into kept values (1)`, { message: /nothing from PostgreSQL in/ });
+  await sql.end();
+  deepStrictEqual([...await database.sql`select from kept`], []);
+});
+
+/** A proxy that drops each Flush of its clients. */
+async function startWithoutFlush(target: number) {
+  const server = net.createServer((client) => {
+    const upstream = net.connect(target, "127.0.0.1");
+    let rest = Buffer.alloc(0);
+    // The first message has no type.
+    let head = 0;
+    client.on("data", (bytes: Buffer) => {
+      rest = Buffer.concat([rest, bytes]);
+      while (rest.length >= head + 4) {
+        const length = head + rest.readUInt32BE(head);
+        if (rest.length < length) return;
+        if (head === 0 || rest[0] !== "H".charCodeAt(0)) upstream.write(rest.subarray(0, length));
+        rest = rest.subarray(length);
+        head = 1;
+      }
+    });
+    upstream.on("data", (bytes) => client.write(bytes));
+    for (const [one, other] of [[client, upstream], [upstream, client]] as const) {
+      one.on("error", () => {});
+      one.on("close", () => other.destroy());
+    }
+  });
+  return {
+    port: String(await listen(server)),
+    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
+  };
 }
