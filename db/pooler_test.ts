@@ -37,6 +37,18 @@ for (const { release, settings, prepared } of POOLERS) {
   }
 }
 
+Deno.test("PgBouncer in session mode refuses our settings too, and is used as in transaction mode", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  await using bouncer = await startPgBouncer(database.url, { settings: { pool_mode: "session" } });
+  const sql = connect({ url: bouncer.through(database.url, "pool_mode=auto"), max: 2 });
+  for (let round = 0; round < 3; round++) {
+    const rows =
+      await sql`select current_setting('statement_timeout') as timeout, ${round}::int as n`;
+    deepStrictEqual([...rows], [{ timeout: "4s", n: round }]);
+  }
+  await sql.end();
+});
+
 Deno.test("PostgreSQL itself is no pooler", async () => {
   const pooler = await poolerOf(parseAddress(`${await postgresUrl(17)}?pool_mode=auto`));
   deepStrictEqual(pooler, { kind: "none" });
