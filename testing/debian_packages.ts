@@ -93,6 +93,7 @@ async function fetchInto(folder: string, release: Release): Promise<void> {
     "Dir::State::status=/dev/null",
     `Dir::Cache=${cache}`,
     "Acquire::Languages=none",
+    "Acquire::Retries=3",
     "APT::Sandbox::User=root",
   ].flatMap((option) => ["-o", option]);
   await run("apt-get", [...options, "-q", "update"], work);
