@@ -18,10 +18,10 @@ const Report = z.strictObject({
   })).min(1),
 });
 
-/** The checks in docs/operating.md, sorted. */
+/** The checks in docs/doctor.md, sorted. */
 async function documentedChecks(): Promise<string[]> {
-  const page = await Deno.readTextFile(new URL("../docs/operating.md", import.meta.url));
-  const [, section = ""] = /^## The doctor$([^]*?)^## /m.exec(page) ?? [];
+  const page = await Deno.readTextFile(new URL("../docs/doctor.md", import.meta.url));
+  const [, section = ""] = /^## The checks$([^]*?)^## /m.exec(page) ?? [];
   return [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, name = ""]) => name).sort();
 }
 
@@ -54,8 +54,8 @@ Deno.test("a set-up that works has no finding but that it works", async () => {
   const report = Report.parse(JSON.parse(output));
   deepStrictEqual([code, error, report.ok], [0, "", true]);
   const shown = new Set(report.findings.map(({ check }) => check));
-  // It needs a file that an address names.
-  shown.add("certificates");
+  // They need a file that an address names, and an address for them.
+  shown.add("certificates").add("direct address");
   deepStrictEqual([...shown].sort(), await documentedChecks());
   const running = report.findings.find(({ check }) => check === "processes");
   strictEqual(running?.message, "Running processes: 1 api, 1 worker");
