@@ -89,9 +89,9 @@ export function noteProcess(
         if (end.signal.aborted || isUnavailable(error)) return;
         logLimited("note", "warn", "process_not_noted", { error: describeError(error) });
       });
+      await delay(waitMs, end.signal);
       // After the first note, so that it delays no start.
       version ??= await codeVersion();
-      await delay(waitMs, end.signal);
     }
   };
   void follow();

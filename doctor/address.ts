@@ -2,7 +2,7 @@ import { type Address, safeName } from "../db/address.ts";
 import { type HostState, readHostStates } from "../db/host_states.ts";
 import type { Finding } from "../db/readiness_checks.ts";
 import type { LocalCheck } from "./checks.ts";
-import { note, ok, warning } from "./findings.ts";
+import { adviceFor, note, ok, warning } from "./findings.ts";
 
 const TIMEOUT_MS = 2_000;
 
@@ -53,7 +53,7 @@ export function hostFindings(
       warning(
         "address",
         `${name} in ${setting} can't take over: ${is.sentence}`,
-        is.todo.replace("DATABASE_URL", setting),
+        adviceFor(is.todo, setting),
       ),
     ]
   );

@@ -6,6 +6,7 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { taskOutput } from "../testing/task_output.ts";
 import { startWorker } from "../testing/worker.ts";
+import { textOf } from "./report.ts";
 import { runChecks } from "./run_checks.ts";
 
 const Report = z.strictObject({
@@ -50,6 +51,11 @@ Deno.test("a set-up that works has no finding but that it works", async () => {
     throw new Error(JSON.stringify(odd), { cause: error });
   });
 
+  const well = (await runChecks(environment)).filter(({ check }) => check !== "disk");
+  deepStrictEqual(textOf(well).split("\n").slice(-2), [
+    "0 failures, 0 warnings, 0 notes",
+    "all is well",
+  ]);
   const { code, output, error } = await taskOutput(["doctor", "--json"], environment);
   const report = Report.parse(JSON.parse(output));
   deepStrictEqual([code, error, report.ok], [0, "", true]);

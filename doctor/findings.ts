@@ -31,3 +31,7 @@ export const NOT_CHECKED = "Not checked: ";
 
 export const notChecked = (check: string, why: string): Finding =>
   note(check, `${NOT_CHECKED}${why}`);
+
+/** The advice of a problem with the setting that has the address. */
+export const adviceFor = (todo: string, setting: string): string =>
+  todo.replace("DATABASE_URL", setting);

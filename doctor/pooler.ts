@@ -6,7 +6,7 @@ import { queryWithDeadline } from "../db/query_deadline.ts";
 import { oneRow } from "../db/one_row.ts";
 import type { Finding } from "../db/readiness_checks.ts";
 import type { LocalCheck } from "./checks.ts";
-import { failure, notChecked, note, ok, warning } from "./findings.ts";
+import { adviceFor, failure, notChecked, note, ok, warning } from "./findings.ts";
 import type { Settings } from "./settings.ts";
 
 const TIMEOUT_MS = 2_000;
@@ -109,7 +109,7 @@ export const direct: LocalCheck = {
       const found = problemOf(error);
       if (found === undefined) throw error;
       const cause = error instanceof Error ? ` (${error.message})` : "";
-      return [failure(check, found.sentence + cause, found.todo.replace("URL", "DIRECT_URL"))];
+      return [failure(check, found.sentence + cause, adviceFor(found.todo, "DATABASE_DIRECT_URL"))];
     }
   },
 };

@@ -11,7 +11,7 @@ import type { Finding } from "../db/readiness_checks.ts";
 import { addresses } from "./address.ts";
 import type { DatabaseCheck, LocalCheck } from "./checks.ts";
 import { certificates, encryption } from "./encryption.ts";
-import { failure, notChecked } from "./findings.ts";
+import { adviceFor, failure, notChecked } from "./findings.ts";
 import { keys } from "./keys.ts";
 import { locks } from "./locks.ts";
 import { direct, pooler } from "./pooler.ts";
@@ -146,9 +146,7 @@ async function finished(
 
 /** Names the setting that has the address. */
 const ofSetting = (finding: Finding, setting: string): Finding =>
-  finding.todo === undefined
-    ? finding
-    : { ...finding, todo: finding.todo.replace("DATABASE_URL", setting) };
+  finding.todo === undefined ? finding : { ...finding, todo: adviceFor(finding.todo, setting) };
 
 /** The cause of an error names hosts and users, never a password. */
 function withCause(finding: Finding, cause = finding.cause): Finding {

@@ -239,3 +239,9 @@ Deno.test("a key file that others can read is a failure with the command that en
     "docs/setup.md explains deno task keys",
   ]);
 });
+
+Deno.test("the image's JWT_KEYS_FILE without a file makes no API of a worker", async () => {
+  const findings = await examine({ JWT_KEYS_FILE: "/nowhere/jwt.json" });
+  deepStrictEqual(about("keys", findings), ["none", ""]);
+  strictEqual(findings.some(({ message }) => message.startsWith("AUTH_MODE is missing")), false);
+});

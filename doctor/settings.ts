@@ -33,7 +33,7 @@ export function readSettingsAndMistakes(
     ...(settings.isOfApi ? [] : [
       note(
         CHECK,
-        "AUTH_MODE and JWT_KEYS_FILE are not set, so the API's settings are not checked",
+        "AUTH_MODE is not set, so this is a worker's set-up, and the API's settings are not checked",
         "run the doctor with the API's settings too",
       ),
     ]),
@@ -46,11 +46,12 @@ function readValid(environment: Environment) {
   const { shape } = ApiSettings;
   const valueOf = <S extends z.ZodType>(name: string, schema: S): z.output<S> | undefined =>
     schema.safeParse(environment[name] || undefined).data;
-  /** Whether they are an API's: a worker has neither of these. */
-  const isOfApi = Boolean(environment.AUTH_MODE || environment.JWT_KEYS_FILE);
+  // The image sets JWT_KEYS_FILE for a worker, too, which has no such file.
+  const isOfApi = Boolean(environment.AUTH_MODE) || isFile(environment.JWT_KEYS_FILE);
   const databaseUrl = databaseUrlOf(environment);
   const directUrl = valueOf("DATABASE_DIRECT_URL", WorkerSettings.shape.DATABASE_DIRECT_URL);
   return {
+    /** Whether they are an API's, otherwise a worker's. */
     isOfApi,
     databaseUrl,
     directUrl,
@@ -71,10 +72,18 @@ function readValid(environment: Environment) {
     hasValkey: Boolean(environment.VALKEY_URL),
     valkeyUrl: valueOf("VALKEY_URL", shape.VALKEY_URL),
     valkeyCaFile: valueOf("VALKEY_CA_FILE", shape.VALKEY_CA_FILE),
-    keyFile: valueOf("JWT_KEYS_FILE", shape.JWT_KEYS_FILE),
+    keyFile: isOfApi ? valueOf("JWT_KEYS_FILE", shape.JWT_KEYS_FILE) : undefined,
     timeZone: valueOf("TIME_ZONE", shape.TIME_ZONE),
     quietHours: valueOf("AUDIT_QUIET_HOURS", WorkerSettings.shape.AUDIT_QUIET_HOURS) ?? [],
   };
+}
+
+function isFile(path: string | undefined): boolean {
+  try {
+    return Boolean(path) && Deno.statSync(path ?? "").isFile;
+  } catch {
+    return false;
+  }
 }
 
 /** The address as the other programs get it, also when another setting is invalid. */

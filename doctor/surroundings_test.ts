@@ -1,8 +1,12 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { withPooler } from "../db/address.ts";
+import { connect } from "../db/connect.ts";
+import { listRunningProcesses, noteProcess } from "../db/processes.ts";
 import { problem } from "../db/problems.ts";
 import { SCHEMA_LOCK } from "../db/journal.ts";
 import { openSession } from "../db/session.ts";
 import { freePort } from "../dev/free_port.ts";
+import type { Log } from "../log.ts";
 import { openLinkTo } from "../testing/black_hole.ts";
 import { makeAuthority } from "../testing/certificates.ts";
 import { freshDatabase } from "../testing/database.ts";
@@ -26,6 +30,12 @@ Deno.test("a standby is read-only, and what it lacks isn't checked", async () =>
   const skipped = ["note", "Not checked: the database is read-only"];
   deepStrictEqual(["processes", "clocks"].map((check) => about(check, alone)), [skipped, skipped]);
   strictEqual(alone.some(({ message }) => message.includes("itself failed")), false);
+
+  const unsuitable = await examine({
+    DATABASE_URL: `${standby.url}?target_session_attrs=read-write`,
+  });
+  const [level, message, advice] = about("database", unsuitable);
+  deepStrictEqual([level, message.slice(0, sentence.length), advice], ["failure", sentence, todo]);
 
   const both = await examine({ DATABASE_URL: pair.url });
   deepStrictEqual(["read_only", "address"].map((check) => levelOf(check, both)), ["ok", "ok"]);
@@ -112,7 +122,26 @@ Deno.test("PgBouncer 1.18: what it lacks, and the direct address that a worker n
     match(levelOf(check, api) ?? "", /ok|warning/, JSON.stringify(about(check, api)));
   }
 
+  const url = withPooler(DATABASE_URL, "auto");
+  const sql = connect({ url, max: 2 });
+  const events: string[] = [];
+  const log: Log = (_, event) => void events.push(event);
+  {
+    using _noted = noteProcess({ sql, url, kind: "api", connections: 90, log, everyMs: 20 });
+    await eventually("the process is noted as one before a pooler", async () => {
+      const [running] = await listRunningProcesses(database.sql);
+      return running?.isPooled === true && running.clock !== null;
+    });
+  }
+  await sql.end({ timeout: 1 });
+  deepStrictEqual(events, []);
+
   const both = await examine({ DATABASE_URL, DATABASE_DIRECT_URL: database.url });
+  ok(
+    both.some(({ message }) =>
+      message === "The pools of the running processes have 0 connections together"
+    ),
+  );
   deepStrictEqual(about("pooler", both), [
     "note",
     "DATABASE_URL leads through a pooler in transaction mode, without prepared statements: " +
