@@ -30,7 +30,14 @@ async function run(config: Config): Promise<void> {
     max: config.DATABASE_POOL_MAX,
     name: "lotline-api",
   });
-  const noted = noteProcess({ sql, kind: "api", timeZone: config.TIME_ZONE, log });
+  const noted = noteProcess({
+    sql,
+    url: config.DATABASE_URL,
+    kind: "api",
+    connections: config.DATABASE_POOL_MAX,
+    timeZone: config.TIME_ZONE,
+    log,
+  });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
     : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });

@@ -46,6 +46,7 @@ const MAY_USE: Record<string, string[]> = {
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "terminal.ts": ["db/problems.ts"],
   "timing.ts": [],
+  "version.ts": [],
 };
 const FOR_EVERYTHING = [
   "byte_buffer.ts",
@@ -62,6 +63,7 @@ const FOR_EVERYTHING = [
   "terminal.ts",
   "timing.ts",
   "contract",
+  "version.ts",
 ];
 const ON_THEIR_OWN = new Set(["contract", "client", ...FOR_EVERYTHING]);
 /** The folder, or the file at the top, that a path of the project belongs to. */

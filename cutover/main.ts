@@ -46,7 +46,13 @@ async function run(config: GatewayConfig): Promise<void> {
   const redactor = createRedactor(dryRunSecret);
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
   const database = watchDatabase({ sql, series: CUTOVER_SERIES, log });
-  const noted = noteProcess({ sql, kind: "gateway", log });
+  const noted = noteProcess({
+    sql,
+    url: databaseUrl,
+    kind: "gateway",
+    connections: ADMIN_POOL,
+    log,
+  });
 
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);

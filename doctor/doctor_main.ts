@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { runMain, UsageError } from "../command_line.ts";
 import { sentenceOf } from "../terminal.ts";
-import { jsonOf, textOf } from "./report.ts";
+import { jsonOf, type Shown, textOf } from "./report.ts";
 import { runChecks } from "./run_checks.ts";
 
 const USAGE = "usage: deno task doctor [--json]\n" +
@@ -17,7 +17,7 @@ const USAGE = "usage: deno task doctor [--json]\n" +
 await runMain({ usage: USAGE }, async () => {
   const isJson = readArguments(Deno.args);
   const findings = await runChecks(Deno.env.toObject());
-  console.log(isJson ? jsonOf(findings) : textOf(findings));
+  console.log(isJson ? jsonOf(findings) : textOf(findings, terminal()));
   return findings.some(({ level }) => level === "failure") ? 1 : 0;
 });
 
@@ -29,4 +29,10 @@ function readArguments(args: readonly string[]): boolean {
   } catch (error) {
     throw new UsageError(`${USAGE}\n\n${sentenceOf(error)}`);
   }
+}
+
+/** Colours and width, unless the output goes elsewhere. */
+function terminal(): Shown {
+  if (!Deno.stdout.isTerminal()) return {};
+  return { width: Deno.consoleSize().columns, hasColors: !Deno.noColor };
 }

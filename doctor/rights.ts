@@ -56,7 +56,7 @@ const WORKER: Rights = {
 /** What the user of DATABASE_URL lacks, as the API or, without the API's settings, as the worker. */
 export const rights: DatabaseCheck = {
   name: "rights",
-  needsSchema: true,
+  needs: "schema",
   async run({ sql, settings }) {
     const [program, needed] = settings.isOfApi ? ["the API", API] as const : ["the worker", WORKER];
     const tables = needed.tables.flatMap(([names, rights, column = null]) =>
