@@ -7,8 +7,6 @@ import { promote, setReadOnly, signalCluster, startPair } from "../../testing/st
 import { readRoutes, release, setMode } from "../routes/routes_table.ts";
 import { GATEWAY_ADMIN_TOKEN, startGateway } from "../testing/gateway.ts";
 
-// Runs alone: a gateway must follow the routes soon after a switch.
-
 const NOTE = { who: "ana", why: "a failover" };
 
 const CASES: Record<
