@@ -59,7 +59,7 @@ export async function startService(databaseUrl: string, directUrl = databaseUrl)
       eventually(`readiness is ${status}: ${text}`, async () => {
         const response = await api.get("/readyz");
         return response.status === status && response.text.includes(text);
-      }),
+      }, { seconds: 60 }),
     /** Starts a job and waits until the worker has done it. */
     async runsJobs(): Promise<void> {
       const { status, json } = await api.post("/api/audits", {});
