@@ -796,6 +796,7 @@ export interface components {
         NotModified: {
             headers: {
                 ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content?: never;
@@ -803,12 +804,13 @@ export interface components {
         /** @description The body is no JSON, or the path holds a broken percent escape. */
         BadRequest: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "error": "The body is not valid JSON in UTF-8"
+                 *       "error": "The body is not valid JSON: line 1, column 14"
                  *     }
                  */
                 "application/json": components["schemas"]["Error"];
@@ -818,6 +820,7 @@ export interface components {
         WrongCredentials: {
             headers: {
                 ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -828,6 +831,7 @@ export interface components {
         Unauthorized: {
             headers: {
                 "WWW-Authenticate": components["headers"]["Challenge"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -842,6 +846,7 @@ export interface components {
         /** @description AUTH_MODE=required: the role may not do this. */
         Forbidden: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -857,6 +862,7 @@ export interface components {
         NotFound: {
             headers: {
                 ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -868,9 +874,26 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
+        /** @description There is no such lot. The sentence names a lot whose code differs in letter case. */
+        UnknownLot: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Lot not found: mix-batch-88; lot codes are case-sensitive, and MIX-BATCH-88 exists"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description There is no such trace, or no such page of it, or it was deleted. */
         NoSuchTrace: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -885,6 +908,7 @@ export interface components {
         /** @description There is no such audit. */
         NoSuchAudit: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -900,6 +924,7 @@ export interface components {
         MethodNotAllowed: {
             headers: {
                 Allow: components["headers"]["Allow"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -914,6 +939,7 @@ export interface components {
         /** @description The body took too long to arrive. */
         TooSlow: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -932,6 +958,7 @@ export interface components {
         Conflict: {
             headers: {
                 "Retry-After": components["headers"]["RetryInFlight"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -947,6 +974,7 @@ export interface components {
         InFlight: {
             headers: {
                 "Retry-After": components["headers"]["RetryInFlight"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -961,6 +989,7 @@ export interface components {
         /** @description The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
         TraceTooLarge: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -975,6 +1004,7 @@ export interface components {
         /** @description The body is larger than 102,400 bytes after inflating. */
         TooLarge: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -989,6 +1019,7 @@ export interface components {
         /** @description The body is not application/json in UTF-8, plain, gzip or deflate. */
         UnsupportedMediaType: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1006,6 +1037,7 @@ export interface components {
          */
         OutsideContract: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1027,6 +1059,7 @@ export interface components {
         TooMany: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1041,6 +1074,7 @@ export interface components {
         /** @description A fault of the service; the log has its cause. */
         Fault: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1056,6 +1090,7 @@ export interface components {
         Away: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1114,6 +1149,12 @@ export interface components {
          * @example 1
          */
         RetryInFlight: string;
+        /**
+         * @description Names the request in the service's log: the id that the client sent in `X-Request-Id`, or a
+         *     new one.
+         * @example 0f8f7a52-7d0c-4f4e-9a52-6f0b6f1f3c11
+         */
+        RequestId: string;
         /** @description This is the first response again; the repeat had no effect. */
         IdempotencyReplayed: "true";
     };
@@ -1134,6 +1175,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1175,6 +1217,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1227,6 +1270,7 @@ export interface operations {
             204: {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1259,6 +1303,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1381,6 +1426,7 @@ export interface operations {
             /** @description The lot as stored. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
@@ -1426,6 +1472,7 @@ export interface operations {
             /** @description The decision as stored. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
@@ -1477,6 +1524,7 @@ export interface operations {
             /** @description The trace is done; this is the first page. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
@@ -1488,6 +1536,7 @@ export interface operations {
             /** @description The trace waits or runs. */
             202: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["TraceLocation"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -1518,7 +1567,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
+            404: components["responses"]["UnknownLot"];
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["TooSlow"];
             409: components["responses"]["InFlight"];
@@ -1554,6 +1603,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1596,6 +1646,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1700,6 +1751,7 @@ export interface operations {
             /** @description The audit that waits or runs. */
             202: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["AuditLocation"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -1761,6 +1813,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1875,6 +1928,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1914,6 +1968,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1944,6 +1999,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1974,6 +2030,7 @@ export interface operations {
             /** @description The counters of this process since its start. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {

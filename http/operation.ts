@@ -136,6 +136,27 @@ export class App {
   }
 }
 
+type Responses = ReturnType<typeof createRoute>["responses"];
+
+/** The request pipeline sets it on every response. */
+const REQUEST_ID = {
+  "X-Request-Id": {
+    required: true,
+    schema: { type: "string" as const, pattern: "^[A-Za-z0-9_.-]{1,64}$" },
+  },
+};
+
+function withRequestId(responses: Responses): Responses {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, response]) => [
+      status,
+      "$ref" in response
+        ? response
+        : { ...response, headers: { ...response.headers, ...REQUEST_ID } },
+    ]),
+  );
+}
+
 /**
  * Registers one operation of the contract: its documentation, its access and its handler.
  *
@@ -149,7 +170,11 @@ export function operation(
 ): void {
   const { operationId = "", method } = definition;
   if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
-  app.router.openAPIRegistry.registerPath({ ...definition, security: securityOf(operationId) });
+  app.router.openAPIRegistry.registerPath({
+    ...definition,
+    security: securityOf(operationId),
+    responses: withRequestId(definition.responses),
+  });
   const template = app.paths.add(method.toUpperCase(), definition.getRoutingPath(), operationId);
   app.router.on(method, template, handle);
 }

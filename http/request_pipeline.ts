@@ -7,7 +7,7 @@ import { delay } from "../timing.ts";
 import { errorResponse } from "./response.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { ReadClient } from "../client_address.ts";
-import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
+import { allowOrigin, type CorsPolicy, exposeHeaders, preflight } from "./cors.ts";
 import { type App, type Effects, RequestState } from "./operation.ts";
 import { allowHeader, type FoundPath, queryOf } from "./paths.ts";
 import { ClosingConnections } from "./closing_connections.ts";
@@ -107,7 +107,9 @@ export function createRequestPipeline(
         headers.set(name, state.responseHeaders[name] ?? "");
       }
     }
-    allowOrigin(headers, cors, request.headers.get("origin"));
+    const origin = request.headers.get("origin");
+    allowOrigin(headers, cors, origin);
+    if (request.method !== "OPTIONS") exposeHeaders(headers, origin);
     setSecurityHeaders(headers, client.secure);
     headers.set("x-request-id", requestId);
     const tokenFault = refusedTokenFault(state);
