@@ -466,13 +466,16 @@ export interface components {
          *       "id": "22222222-2222-2222-2222-222222222201",
          *       "lot_code": "MIX-BATCH-88",
          *       "lot_type": "MIX",
-         *       "production_run_id": null,
-         *       "phase_id": null,
-         *       "operator_id": null,
-         *       "weight_kg": "540.0",
-         *       "temperature_c": null,
-         *       "metadata": {},
-         *       "created_at": "2026-01-18T06:02:00.000Z"
+         *       "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+         *       "phase_id": "00000000-0000-4000-8000-000000930004",
+         *       "operator_id": "00000000-0000-0000-0000-000000000002",
+         *       "weight_kg": "540.00",
+         *       "temperature_c": "1.6",
+         *       "metadata": {
+         *         "recipe": "DONER-BEEF",
+         *         "minutes": 24
+         *       },
+         *       "created_at": "2026-01-18T06:35:00.000Z"
          *     }
          */
         Lot: {
@@ -1226,7 +1229,7 @@ export interface operations {
                      *       "user": {
                      *         "id": "00000000-0000-0000-0000-000000000001",
                      *         "email": "admin@flowviz.com",
-                     *         "full_name": "System Admin",
+                     *         "full_name": "Szabó Anna",
                      *         "role": "ADMIN",
                      *         "created_at": "2026-01-01T08:00:00.000Z",
                      *         "last_login": null
@@ -1313,62 +1316,49 @@ export interface operations {
                      *         "id": "22222222-2222-2222-2222-222222222201",
                      *         "lot_code": "MIX-BATCH-88",
                      *         "lot_type": "MIX",
-                     *         "production_run_id": null,
-                     *         "phase_id": null,
-                     *         "operator_id": null,
-                     *         "weight_kg": "540.0",
-                     *         "temperature_c": null,
-                     *         "metadata": {},
-                     *         "created_at": "2026-01-18T06:02:00.000Z"
+                     *         "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+                     *         "phase_id": "00000000-0000-4000-8000-000000930004",
+                     *         "operator_id": "00000000-0000-0000-0000-000000000002",
+                     *         "weight_kg": "540.00",
+                     *         "temperature_c": "1.6",
+                     *         "metadata": {
+                     *           "recipe": "DONER-BEEF",
+                     *           "minutes": 24
+                     *         },
+                     *         "created_at": "2026-01-18T06:35:00.000Z"
                      *       },
                      *       "parents": [
                      *         {
                      *           "id": "11111111-1111-1111-1111-111111111101",
                      *           "lot_code": "RAW-BEEF-001",
                      *           "lot_type": "RAW",
-                     *           "production_run_id": null,
-                     *           "phase_id": null,
-                     *           "operator_id": null,
-                     *           "weight_kg": "500.0",
-                     *           "temperature_c": null,
-                     *           "metadata": {},
-                     *           "created_at": "2026-01-18T06:00:00.000Z"
+                     *           "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+                     *           "phase_id": "00000000-0000-4000-8000-000000930001",
+                     *           "operator_id": "00000000-0000-0000-0000-000000000002",
+                     *           "weight_kg": "500.00",
+                     *           "temperature_c": "2.4",
+                     *           "metadata": {
+                     *             "supplier": "Duna Hús Kft.",
+                     *             "batch": "L48213",
+                     *             "material": "beef, boneless"
+                     *           },
+                     *           "created_at": "2026-01-18T05:12:00.000Z"
                      *         },
                      *         {
                      *           "id": "11111111-1111-1111-1111-111111111102",
                      *           "lot_code": "RAW-SPICE-001",
                      *           "lot_type": "RAW",
-                     *           "production_run_id": null,
-                     *           "phase_id": null,
-                     *           "operator_id": null,
-                     *           "weight_kg": "50.0",
-                     *           "temperature_c": null,
-                     *           "metadata": {},
-                     *           "created_at": "2026-01-18T06:01:00.000Z"
-                     *         },
-                     *         {
-                     *           "id": "00000000-0000-4000-8000-000000950201",
-                     *           "lot_code": "DEB-20260118-DUNA-0001",
-                     *           "lot_type": "DEB",
-                     *           "production_run_id": "00000000-0000-4000-8000-000000940001",
-                     *           "phase_id": "00000000-0000-4000-8000-000000930002",
+                     *           "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+                     *           "phase_id": "00000000-0000-4000-8000-000000930001",
                      *           "operator_id": "00000000-0000-0000-0000-000000000002",
-                     *           "weight_kg": "218.40",
-                     *           "temperature_c": "3.8",
+                     *           "weight_kg": "50.00",
+                     *           "temperature_c": "18.2",
                      *           "metadata": {
-                     *             "supplier": "Duna Hús Kft.",
-                     *             "nested": {
-                     *               "a": [
-                     *                 1,
-                     *                 2.5,
-                     *                 null,
-                     *                 true
-                     *               ],
-                     *               "ü": "é"
-                     *             },
-                     *             "empty": {}
+                     *             "supplier": "Fűszermester Kft.",
+                     *             "batch": "L70954",
+                     *             "material": "döner spice"
                      *           },
-                     *           "created_at": "2026-01-18T07:01:02.003Z"
+                     *           "created_at": "2026-01-18T05:15:00.000Z"
                      *         }
                      *       ],
                      *       "children": [
@@ -1376,13 +1366,17 @@ export interface operations {
                      *           "id": "33333333-3333-3333-3333-333333333301",
                      *           "lot_code": "FG-DONER-X1",
                      *           "lot_type": "FG",
-                     *           "production_run_id": null,
-                     *           "phase_id": null,
-                     *           "operator_id": null,
-                     *           "weight_kg": "530.0",
-                     *           "temperature_c": null,
-                     *           "metadata": {},
-                     *           "created_at": "2026-01-18T06:03:00.000Z"
+                     *           "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+                     *           "phase_id": "00000000-0000-4000-8000-000000930007",
+                     *           "operator_id": "00000000-0000-0000-0000-000000000002",
+                     *           "weight_kg": "530.00",
+                     *           "temperature_c": "-20.5",
+                     *           "metadata": {
+                     *             "product": "Beef kebab, sliced, 1 kg",
+                     *             "sku": "BK-1",
+                     *             "pieces": 530
+                     *           },
+                     *           "created_at": "2026-01-18T13:00:00.000Z"
                      *         }
                      *       ]
                      *     }
@@ -1609,9 +1603,9 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["DeepTrace"];
                     /**
-                     * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"half_links":0,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.0"},{"lot_type":"MIX","lots":1,"weight_kg":"540.0"},{"lot_type":"FG","lots":1,"weight_kg":"530.0"}],"cycles":[],"cycles_truncated":false}}
-                     *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":null,"phase_id":null,"operator_id":null,"weight_kg":"530.0","temperature_c":null,"metadata":{},"created_at":"2026-01-18T06:03:00.000Z","depth":2}
-                     *     {"type":"link","parent_lot_id":"22222222-2222-2222-2222-222222222201","child_lot_id":"33333333-3333-3333-3333-333333333301","quantity_used_kg":"530.0"}
+                     * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"half_links":0,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.00"},{"lot_type":"MIX","lots":1,"weight_kg":"540.00"},{"lot_type":"FG","lots":1,"weight_kg":"530.00"}],"cycles":[],"cycles_truncated":false}}
+                     *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":"6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418","phase_id":"00000000-0000-4000-8000-000000930007","operator_id":"00000000-0000-0000-0000-000000000002","weight_kg":"530.00","temperature_c":"-20.5","metadata":{"product":"Beef kebab, sliced, 1 kg","sku":"BK-1","pieces":530},"created_at":"2026-01-18T13:00:00.000Z","depth":2}
+                     *     {"type":"link","parent_lot_id":"22222222-2222-2222-2222-222222222201","child_lot_id":"33333333-3333-3333-3333-333333333301","quantity_used_kg":"530.00"}
                      *     {"type":"end","lot_count":3,"link_count":2}
                      */
                     "application/x-ndjson": string;
@@ -1662,8 +1656,8 @@ export interface operations {
                      *           "finished_at": "2026-01-18T06:02:02.000Z",
                      *           "compared_with": null,
                      *           "summary": {
-                     *             "lots": 91,
-                     *             "links": 74,
+                     *             "lots": 4294,
+                     *             "links": 5623,
                      *             "tolerance_percent": "2",
                      *             "temperatures": {
                      *               "RAW": {
@@ -1697,8 +1691,8 @@ export interface operations {
                      *             },
                      *             "findings": [
                      *               {
-                     *                 "kind": "cycle",
-                     *                 "severity": "critical",
+                     *                 "kind": "gained_weight",
+                     *                 "severity": "major",
                      *                 "found": 1,
                      *                 "new": 1,
                      *                 "still_there": 0,
@@ -1827,8 +1821,8 @@ export interface operations {
                      *       "finished_at": "2026-01-18T06:02:02.000Z",
                      *       "compared_with": null,
                      *       "summary": {
-                     *         "lots": 91,
-                     *         "links": 74,
+                     *         "lots": 4294,
+                     *         "links": 5623,
                      *         "tolerance_percent": "2",
                      *         "temperatures": {
                      *           "RAW": {
@@ -1862,8 +1856,8 @@ export interface operations {
                      *         },
                      *         "findings": [
                      *           {
-                     *             "kind": "cycle",
-                     *             "severity": "critical",
+                     *             "kind": "gained_weight",
+                     *             "severity": "major",
                      *             "found": 1,
                      *             "new": 1,
                      *             "still_there": 0,
@@ -1876,25 +1870,19 @@ export interface operations {
                      *       },
                      *       "findings": [
                      *         {
-                     *           "kind": "cycle",
-                     *           "severity": "critical",
+                     *           "kind": "gained_weight",
+                     *           "severity": "major",
                      *           "standing": "new",
                      *           "lots": [
                      *             {
-                     *               "id": "00000000-0000-4000-8000-000000950502",
-                     *               "lot_code": "LOOP-A"
-                     *             },
-                     *             {
-                     *               "id": "00000000-0000-4000-8000-000000950503",
-                     *               "lot_code": "LOOP-B"
-                     *             },
-                     *             {
-                     *               "id": "00000000-0000-4000-8000-000000950504",
-                     *               "lot_code": "LOOP-C"
+                     *               "id": "0b6c1f0e-7d7a-4c0e-9a55-3d2f8f1b7a60",
+                     *               "lot_code": "BULK-20260112-TISZA-0001"
                      *             }
                      *           ],
                      *           "numbers": {
-                     *             "length": 3
+                     *             "weight_kg": "6060.80",
+                     *             "inputs_kg": "610.58",
+                     *             "over_kg": "5450.22"
                      *           }
                      *         }
                      *       ],
