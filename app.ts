@@ -47,6 +47,7 @@ import { listAudits } from "./routes/list_audits.ts";
 import { login } from "./routes/login.ts";
 import { logout } from "./routes/logout.ts";
 import { getLiveness, getReadiness } from "./routes/probes.ts";
+import { startPage } from "./routes/start_page.ts";
 
 /** A connection for traces is closed after this long without work, in ms. */
 const TRACE_SESSION_IDLE_MS = 60_000;
@@ -183,5 +184,6 @@ export function createRoutes(deps: RouteDeps): App {
   getReadiness(app, deps);
   getMetrics(app, deps);
   documents(app);
+  startPage(app, deps);
   return app;
 }

@@ -123,9 +123,9 @@ export interface LotlineClient {
  * @throws {TypeError} for a setting that can't be right
  */
 export function createClient(options: ClientOptions): LotlineClient {
+  const baseUrl = baseOf(options);
   const { fetch = (request) => globalThis.fetch(request), retries = 4, timeoutMs = 30_000 } =
     options;
-  const baseUrl = baseOf(options.baseUrl);
   if (!Number.isInteger(retries) || retries < 0) {
     throw new TypeError("retries must be a whole number from 0 on");
   }
@@ -194,8 +194,8 @@ export function createClient(options: ClientOptions): LotlineClient {
         parseAs: "stream",
         signal,
       }));
-      if (body === null) throw new LotlineError("unreadable", "The answer is empty");
-      yield* readTraceLines(body, { signal, timeoutMs });
+      if (body === null) throw new LotlineError("unreadable", "The response is empty");
+      yield* readTraceLines(body, { signal, timeoutMs, baseUrl });
     },
 
     createAudit: (options = {}) => dataOf(api.POST("/api/audits", posted(options))),
@@ -234,7 +234,7 @@ interface Result<T> {
 async function dataOf<T>(pending: Promise<Result<T>>): Promise<T> {
   const { data, error, response } = await settled(pending);
   if (!response.ok) throw errorOfResponse(response, error);
-  if (data === undefined) throw new LotlineError("unreadable", "The answer is empty");
+  if (data === undefined) throw new LotlineError("unreadable", "The response is empty");
   return data;
 }
 
@@ -243,7 +243,7 @@ async function settled<T>(pending: Promise<Result<T>>): Promise<Result<T>> {
     return await pending;
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
-    throw new LotlineError("unreadable", "The answer is no JSON", { cause });
+    throw new LotlineError("unreadable", "The response is no JSON", { cause });
   }
 }
 
@@ -260,10 +260,22 @@ function finished(trace: shapes.DeepTrace): shapes.FinishedDeepTrace {
   return { ...rest, result };
 }
 
-function baseOf(text: string): string {
-  const { protocol, href, search, hash, username } = new URL(text);
-  if (!/^https?:$/.test(protocol) || search !== "" || hash !== "" || username !== "") {
-    throw new TypeError("baseUrl must be http:// or https://, without user, query and fragment");
+// JavaScript may leave out what the types require, often a variable of the environment.
+function baseOf(options: ClientOptions | undefined): string {
+  const given: unknown = options?.baseUrl;
+  if (given === undefined || given === null || given === "") {
+    throw new TypeError('baseUrl is missing: createClient({ baseUrl: "http://127.0.0.1:8000" })');
+  }
+  const text = String(given);
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) {
+    throw new TypeError(
+      `baseUrl must be a URL with http:// or https://, not ${JSON.stringify(text)}`,
+    );
+  }
+  const { href, search, hash, username, password } = new URL(text);
+  // The URL is not repeated: a user's password may be in it.
+  if (search !== "" || hash !== "" || username !== "" || password !== "") {
+    throw new TypeError("baseUrl must have no user, no query and no fragment");
   }
   return withoutSlashes(href);
 }

@@ -89,7 +89,7 @@ export function errorOfResponse(
   };
   const { error, details } = fieldsOf(body);
   if (typeof error !== "string") {
-    return new LotlineError(kindOf(status), `The answer is ${status} and gives no reason`, facts);
+    return new LotlineError(kindOf(status), `The response is ${status} and gives no reason`, facts);
   }
   return new LotlineError(kindOf(status), error, {
     ...facts,
@@ -111,6 +111,19 @@ export function retryAfterOf(headers: Headers, now: number): number | undefined 
   // RFC 9110's dates all begin with the day; Date.parse would take a lot of other things, too.
   const at = /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) : NaN;
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+}
+
+/**
+ * Why a request or a response failed, in the platform's words. Node wraps the reason in "fetch failed",
+ * and that of several addresses in an error without words.
+ */
+export function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  if (thrown.cause instanceof Error) return reasonOf(thrown.cause);
+  if (thrown instanceof AggregateError && thrown.errors.length > 0) {
+    return thrown.errors.map(reasonOf).join(", ");
+  }
+  return thrown.message || thrown.name;
 }
 
 function isNamed(status: number): status is NamedStatus {

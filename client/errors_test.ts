@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { parse } from "yaml";
 import { z } from "zod";
-import { errorOfResponse, kindOf, retryAfterOf } from "./errors.ts";
+import { errorOfResponse, kindOf, reasonOf, retryAfterOf } from "./errors.ts";
 import { OPEN } from "./send.ts";
 
 const Operation = z.looseObject({
@@ -88,9 +88,33 @@ Deno.test("what others respond in the service's place is an error all the same",
     const error = errorOfResponse({ status: 502, headers }, body);
     deepStrictEqual(
       [error.kind, error.message, error.details, error.retryAfterMs],
-      ["away", "The answer is 502 and gives no reason", [], 3_000],
+      ["away", "The response is 502 and gives no reason", [], 3_000],
     );
   }
   const odd = { error: "No", details: [null, "x", { path: 1, message: "m" }, { path: "p" }] };
   deepStrictEqual(errorOfResponse({ status: 422, headers }, odd).details, []);
 });
+
+const REASONS: [what: string, thrown: unknown, reason: string][] = [
+  ["Deno's and a browser's", new TypeError("Failed to fetch"), "Failed to fetch"],
+  [
+    "Node's, which is wrapped",
+    new TypeError("fetch failed", { cause: new Error("connect ECONNREFUSED 127.0.0.1:9") }),
+    "connect ECONNREFUSED 127.0.0.1:9",
+  ],
+  [
+    "Node's for a name with two addresses",
+    new TypeError("fetch failed", {
+      cause: new AggregateError([new Error("refused ::1"), new Error("refused 127.0.0.1")]),
+    }),
+    "refused ::1, refused 127.0.0.1",
+  ],
+  ["an error without words", new TypeError(), "TypeError"],
+  ["a text", "gone", "gone"],
+];
+
+for (const [what, thrown, reason] of REASONS) {
+  Deno.test(`the reason of a failed request is read from the platform's error: ${what}`, () => {
+    strictEqual(reasonOf(thrown), reason);
+  });
+}

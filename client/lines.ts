@@ -1,4 +1,4 @@
-import { LotlineError } from "./errors.ts";
+import { LotlineError, reasonOf } from "./errors.ts";
 import { orAborted, sleep } from "./retry.ts";
 import type { DeepTrace, DeepTraceLink, DeepTraceLot, DeepTraceResult } from "./shapes.ts";
 
@@ -30,6 +30,8 @@ interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long the next piece may take; however long the whole takes. */
   readonly timeoutMs: number;
+  /** Where the response comes from. */
+  readonly baseUrl: string;
 }
 
 /**
@@ -50,13 +52,13 @@ export async function* readTraceLines(
   for await (const text of splitLines(body, options)) {
     const line = parseLine(text);
     if (hasEnded || (result === undefined) !== (line.type === "trace")) {
-      throw new LotlineError("unreadable", "A line of the answer is not where it belongs");
+      throw new LotlineError("unreadable", "A line of the response is not where it belongs");
     }
     if (line.type === "end") {
       hasEnded = true;
       for (const notified of [line, result]) {
         if (notified?.lot_count !== seen.lot || notified?.link_count !== seen.link) {
-          throw new LotlineError("network", "The answer lacks lots or links");
+          throw new LotlineError("network", "The response lacks lots or links");
         }
       }
       continue;
@@ -69,7 +71,9 @@ export async function* readTraceLines(
     } else seen[line.type]++;
     yield line;
   }
-  if (!hasEnded) throw new LotlineError("network", "The answer breaks off");
+  if (!hasEnded) {
+    throw new LotlineError("network", `The response from ${options.baseUrl} breaks off`);
+  }
 }
 
 /** The error of a result that is asked for and isn't there. */
@@ -89,7 +93,9 @@ async function* splitLines(
   let length = 0;
   const keep = (piece: string) => {
     length += piece.length;
-    if (length > MAX_LINE) throw new LotlineError("unreadable", "A line of the answer is too long");
+    if (length > MAX_LINE) {
+      throw new LotlineError("unreadable", "A line of the response is too long");
+    }
     if (piece !== "") pieces.push(piece);
   };
   const takeLine = () => {
@@ -121,18 +127,20 @@ async function* splitLines(
 
 async function readInTime(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  { signal, timeoutMs }: ReadOptions,
+  { signal, timeoutMs, baseUrl }: ReadOptions,
 ): Promise<{ done: boolean; value?: Uint8Array | undefined }> {
   const read = new AbortController();
   const late = sleep(timeoutMs, read.signal).then(() => {
-    throw new LotlineError("timeout", `Nothing more of the answer within ${timeoutMs} ms`);
+    const message = `No more of the response from ${baseUrl} within ${timeoutMs} ms`;
+    throw new LotlineError("timeout", message);
   });
   try {
     return await orAborted(Promise.race([reader.read(), late]), signal);
   } catch (cause) {
     signal?.throwIfAborted();
     if (cause instanceof LotlineError) throw cause;
-    throw new LotlineError("network", "The answer breaks off", { cause });
+    const message = `The response from ${baseUrl} breaks off: ${reasonOf(cause)}`;
+    throw new LotlineError("network", message, { cause });
   } finally {
     read.abort();
   }
@@ -145,5 +153,5 @@ function parseLine(text: string): DeepTraceLine | DeepTraceEnd {
   } catch {
     // Told as what it is below.
   }
-  throw new LotlineError("unreadable", "A line of the answer is no part of a trace");
+  throw new LotlineError("unreadable", "A line of the response is no part of a trace");
 }

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { parse } from "yaml";
 import { z } from "zod";
 import project from "../deno.json" with { type: "json" };
@@ -57,11 +57,25 @@ const notBegun = await client.createAudit({ signal }).catch(kindOf);
 console.log(JSON.stringify([lot_code, gone, late, ended, notBegun]));
 `;
 
-/** The README's lines, for this address. */
-async function exampleFor(url: string): Promise<string> {
-  const [, block = ""] = /```ts\n([^]*?)```/.exec(await read("README.md")) ?? [];
-  ok(block.includes("http://127.0.0.1:8000"));
-  return block.replace("http://127.0.0.1:8000", url);
+const PRINTED = `
+import { createClient } from "@lotline/client";
+
+const options = { retries: 0 };
+const refused = createClient({ baseUrl: process.argv[2], ...options });
+console.log(await refused.getTraceability("NO-SUCH-LOT").catch((error) => error));
+console.log("---");
+const nobody = createClient({ baseUrl: "http://127.0.0.1:1024", ...options });
+console.log((await nobody.getHealth().catch((error) => error)).message);
+`;
+
+/** The README's example, for this address; `required` is the one with its first line of CommonJS. */
+async function exampleFor(url: string): Promise<{ imported: string; required: string }> {
+  const page = await read("README.md");
+  const [, block = ""] = /```js\n([^]*?)```/.exec(page) ?? [];
+  const [, firstLine = ""] = /replace the first line by\s+`(const [^`]*)`/.exec(page) ?? [];
+  ok(block.includes("http://127.0.0.1:8000") && firstLine !== "");
+  const imported = block.replace("http://127.0.0.1:8000", url);
+  return { imported, required: imported.replace(/^import .*/, firstLine) };
 }
 
 /** A folder of somebody who has installed the packed package. */
@@ -103,8 +117,15 @@ Deno.test("the package has the versions of the contract and of deno.json, and ru
       `npm:${name}@${pinned}`,
     );
   }
-  const [, block = ""] = /```ts\n([^]*?)```/.exec(await read("README.md")) ?? [];
-  strictEqual(block.split("\n").filter((line) => /^(?!import)./.test(line)).length, 10);
+  const page = await read("README.md");
+  const { imported } = await exampleFor("http://127.0.0.1:8000");
+  strictEqual(imported.split("\n").filter((line) => line.startsWith("  ")).length, 10);
+  const install = `npm install ./lotline-client-${version}.tgz`;
+  strictEqual(
+    /```\w+\n([^]*?)\n```/.exec(page)?.[1],
+    install,
+    "the first block is the install line",
+  );
 });
 
 Deno.test({
@@ -115,11 +136,29 @@ Deno.test({
     await using user = await consumer();
     const { folder } = user;
     await t.step("with Node", async () => {
-      await Deno.writeTextFile(`${folder}/example.mjs`, await exampleFor(api.url));
-      const said = (await run("node", ["example.mjs"], folder)).trim().split("\n");
-      deepStrictEqual([said[0], said[1], said.at(-1)], ["12.50", "trace", "conflict"]);
-      ok(said.includes("lot") && said.includes("link"));
+      const { imported, required } = await exampleFor(api.url);
+      await Deno.writeTextFile(`${folder}/example.mjs`, imported);
+      // A folder of CommonJS, as `npm init` makes it.
+      await Deno.mkdir(`${folder}/plain`);
+      await Deno.writeTextFile(`${folder}/plain/package.json`, '{"type":"commonjs"}');
+      await Deno.writeTextFile(`${folder}/plain/example.js`, required);
+      for (const file of ["example.mjs", "plain/example.js"]) {
+        const said = (await run("node", [file], folder)).trim().split("\n");
+        deepStrictEqual([said[0], said[1], said.at(-1)], ["12.50", "trace", "conflict"], file);
+        ok(said.includes("lot") && said.includes("link"), file);
+      }
     });
+    await t.step(
+      "an error that a program prints has the request's id, or address and cause",
+      async () => {
+        await Deno.writeTextFile(`${folder}/printed.mjs`, PRINTED);
+        const [refused = "", unreachable = ""] =
+          (await run("node", ["printed.mjs", api.url], folder)).split("---");
+        const [, id = ""] = /requestId: '([^']+)'/.exec(refused) ?? [];
+        await api.log.find((line) => line.includes(id) && id !== "");
+        match(unreachable, /No response from http:\/\/127\.0\.0\.1:1024: connect ECONNREFUSED/);
+      },
+    );
     // What depends on the platform: a body that is sent again, signals, what can't be reached.
     await t.step("what goes wrong on the way is told and mended in Node as in Deno", async () => {
       await using upstream = await startRawUpstream((socket, request, count) => {
@@ -136,10 +175,14 @@ Deno.test({
       strictEqual(upstream.requests.length, 4);
     });
     await t.step("with types, decimals text", async () => {
-      const example = await exampleFor(api.url);
-      const typed = `${example}\nconst kilograms: string | null = lot.weight_kg;\n` +
-        `// @ts-expect-error: no number\nconst number: number = lot.weight_kg;\n` +
-        `// @ts-expect-error: no such kind\nif (again.kind === "nope") console.log(kilograms, number);\n`;
+      const { imported } = await exampleFor(api.url);
+      const typed = imported.replace(
+        "  await lotline.logout();\n",
+        `const kilograms: string | null = lot.weight_kg;\n` +
+          `// @ts-expect-error: no number\nconst number: number = lot.weight_kg;\n` +
+          `// @ts-expect-error: no such kind\nif (again.kind === "nope") console.log(kilograms, number);\n`,
+      );
+      ok(typed.includes("kilograms"));
       await Deno.writeTextFile(
         `${folder}/example.ts`,
         typed.replace(".catch((error) => error)", ".catch((error: LotlineError) => error)")

@@ -1,4 +1,4 @@
-import { LotlineError, retryAfterOf } from "./errors.ts";
+import { LotlineError, reasonOf, retryAfterOf } from "./errors.ts";
 import { orAborted, type Outcome, sleep, waitBeforeRetry } from "./retry.ts";
 import type { Session } from "./session.ts";
 
@@ -117,9 +117,12 @@ export function createSend({ baseUrl, session, fetch, retries, timeoutMs }: Send
     } catch (cause) {
       signal.removeEventListener("abort", end);
       signal.throwIfAborted();
+      const { origin } = new URL(request.url);
       throw isLate
-        ? new LotlineError("timeout", `No answer within ${timeoutMs} ms`, { cause })
-        : new LotlineError("network", "The service can't be reached", { cause });
+        ? new LotlineError("timeout", `No response from ${origin} within ${timeoutMs} ms`, {
+          cause,
+        })
+        : new LotlineError("network", `No response from ${origin}: ${reasonOf(cause)}`, { cause });
     } finally {
       clearTimeout(timer);
     }

@@ -1,4 +1,13 @@
-import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  match,
+  notStrictEqual,
+  ok,
+  rejects,
+  strictEqual,
+  throws,
+} from "node:assert/strict";
+import { freePort } from "../dev/free_port.ts";
 import { withDeadline } from "../testing/eventually.ts";
 import {
   type RawResponse,
@@ -233,6 +242,7 @@ Deno.test("settings that can't be right are refused when the client is made", ()
     { baseUrl: "ftp://127.0.0.1" },
     { baseUrl: `${baseUrl}?a=1` },
     { baseUrl: "http://name:secret@127.0.0.1" },
+    { baseUrl: "http://:secret@127.0.0.1" },
     { baseUrl, retries: -1 },
     { baseUrl, retries: 0.5 },
     { baseUrl, timeoutMs: 0 },
@@ -247,4 +257,38 @@ Deno.test("settings that can't be right are refused when the client is made", ()
     }
     strictEqual(thrown instanceof TypeError, true, JSON.stringify(options));
   }
+});
+
+const WRONG_ADDRESSES: [what: string, options: unknown, message: RegExp][] = [
+  ["no options", undefined, /^baseUrl is missing: createClient\(\{ baseUrl: /],
+  ["no address", {}, /^baseUrl is missing: /],
+  ["an unset variable", { baseUrl: undefined }, /^baseUrl is missing: /],
+  ["an empty address", { baseUrl: "" }, /^baseUrl is missing: /],
+  ["an address for the options", "http://127.0.0.1:8000", /^baseUrl is missing: /],
+  ["no protocol", { baseUrl: "localhost:8000" }, /http:\/\/ or https:\/\/, not "localhost:8000"$/],
+  ["a path", { baseUrl: "/api" }, /, not "\/api"$/],
+  ["no host", { baseUrl: "http://" }, /, not "http:\/\/"$/],
+  ["a password", { baseUrl: "http://a:secret@b" }, /^baseUrl must have no user, no query/],
+];
+
+for (const [what, options, message] of WRONG_ADDRESSES) {
+  Deno.test(`a client with a wrong address is refused with what is wrong: ${what}`, () => {
+    // As JavaScript would call it.
+    throws(() => Reflect.apply(createClient, undefined, [options]), { name: "TypeError", message });
+  });
+}
+
+Deno.test("a failure without a response names the address and the cause", async () => {
+  const nobody = `http://127.0.0.1:${freePort()}`;
+  await rejects(createClient({ baseUrl: `${nobody}/plant`, retries: 0 }).getHealth(), (error) => {
+    ok(error instanceof LotlineError);
+    ok(error.message.startsWith(`No response from ${nobody}: `), error.message);
+    match(error.message, /refused/i);
+    return true;
+  });
+  await using silent = await serverOf([noResponse], { retries: 0, timeoutMs: 200 });
+  await rejects(silent.client.getHealth(), {
+    kind: "timeout",
+    message: `No response from ${silent.upstream.url} within 200 ms`,
+  });
 });

@@ -6,8 +6,8 @@ import { MigrateSettings } from "../db/config.ts";
 import { DOCTOR_SETTINGS } from "../doctor/settings.ts";
 import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
 import { startApi } from "../testing/api.ts";
+import { demoDatabase } from "../testing/demo_database.ts";
 import { allowedEnvironment, envExample, settingNames } from "../testing/settings.ts";
-import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import {
   listMissing,
   listPages,
@@ -56,9 +56,8 @@ Deno.test("a page's references are its links, its paths, and files at the top", 
 });
 
 Deno.test("the README's five curl lines work", async () => {
-  await using api = await startApi();
-  ok(api.database);
-  await resetToSeed(api.database.sql, await loadSeed());
+  await using database = await demoDatabase(new Date());
+  await using api = await startApi({ databaseUrl: database.url });
   const [, block = ""] =
     /## The five operations[^]*?```sh\n([^]*?)```/.exec(await readPage("README.md")) ??
       [];

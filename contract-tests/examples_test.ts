@@ -2,16 +2,17 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import { parse } from "yaml";
 import { z } from "zod";
 import { auditGenealogy } from "../jobs/audit_genealogy.ts";
-import { apiOnSeed } from "../testing/api_on_seed.ts";
+import { startApi } from "../testing/api.ts";
 import { DEFAULT_LIMITS } from "../testing/audited_plant.ts";
+import { demoDatabase } from "../testing/demo_database.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { runJob } from "../testing/run_job.ts";
 import type { Json } from "./normal_form.ts";
 import { isShownBy, isTextShownBy } from "./shown.ts";
 
 /*
- * Every example of openapi.yaml is sent to an API on the seed, and its response must be among the
- * examples.
+ * Every example of openapi.yaml is sent to an API on the demo plant, and its response must be among
+ * the examples.
  */
 
 const Example = z.object({ value: z.json() });
@@ -61,7 +62,14 @@ function examplesOf(media: z.output<typeof Media> | undefined): Map<string, Json
 
 const valkey = await ownValkey();
 Deno.test.afterAll(async () => await valkey[Symbol.asyncDispose]());
-const { api, sql, databaseUrl } = await apiOnSeed({ VALKEY_URL: valkey.server.url });
+// Before the day of the example that stores a lot: its code is free.
+const database = await demoDatabase(new Date("2026-01-17T17:30:00Z"));
+const { sql, url: databaseUrl } = database;
+const api = await startApi({ databaseUrl, environment: { VALKEY_URL: valkey.server.url } });
+Deno.test.afterAll(async () => {
+  await api[Symbol.asyncDispose]();
+  await database[Symbol.asyncDispose]();
+});
 
 const WITH_ID = z.object({ id: z.uuid() });
 /** The path parameters, from responses to earlier examples. */
@@ -109,7 +117,7 @@ async function sendAll(operation: Listed): Promise<void> {
   for (const [name, body] of bodies) await send(operation, "*/*", name, body);
 }
 
-// The audit comes first, so that it is the seed's; then all that store something.
+// The audit comes first, so that it is the demo plant's; then all that store something.
 const [audits, posts, gets] = [
   operations.filter(({ operationId }) => operationId === "createAudit"),
   operations.filter(({ operationId, method }) =>

@@ -466,13 +466,16 @@ export interface components {
          *       "id": "22222222-2222-2222-2222-222222222201",
          *       "lot_code": "MIX-BATCH-88",
          *       "lot_type": "MIX",
-         *       "production_run_id": null,
-         *       "phase_id": null,
-         *       "operator_id": null,
-         *       "weight_kg": "540.0",
-         *       "temperature_c": null,
-         *       "metadata": {},
-         *       "created_at": "2026-01-18T06:02:00.000Z"
+         *       "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+         *       "phase_id": "00000000-0000-4000-8000-000000930004",
+         *       "operator_id": "00000000-0000-0000-0000-000000000002",
+         *       "weight_kg": "540.00",
+         *       "temperature_c": "1.6",
+         *       "metadata": {
+         *         "recipe": "DONER-BEEF",
+         *         "minutes": 24
+         *       },
+         *       "created_at": "2026-01-18T06:35:00.000Z"
          *     }
          */
         Lot: {
@@ -796,6 +799,7 @@ export interface components {
         NotModified: {
             headers: {
                 ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content?: never;
@@ -803,12 +807,13 @@ export interface components {
         /** @description The body is no JSON, or the path holds a broken percent escape. */
         BadRequest: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "error": "The body is not valid JSON in UTF-8"
+                 *       "error": "The body is not valid JSON: line 1, column 14"
                  *     }
                  */
                 "application/json": components["schemas"]["Error"];
@@ -818,6 +823,7 @@ export interface components {
         WrongCredentials: {
             headers: {
                 ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -828,6 +834,7 @@ export interface components {
         Unauthorized: {
             headers: {
                 "WWW-Authenticate": components["headers"]["Challenge"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -842,6 +849,7 @@ export interface components {
         /** @description AUTH_MODE=required: the role may not do this. */
         Forbidden: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -857,6 +865,7 @@ export interface components {
         NotFound: {
             headers: {
                 ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -868,9 +877,26 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
+        /** @description There is no such lot. The sentence names a lot whose code differs in letter case. */
+        UnknownLot: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "error": "Lot not found: mix-batch-88; lot codes are case-sensitive, and MIX-BATCH-88 exists"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Error"];
+            };
+        };
         /** @description There is no such trace, or no such page of it, or it was deleted. */
         NoSuchTrace: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -885,6 +911,7 @@ export interface components {
         /** @description There is no such audit. */
         NoSuchAudit: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -900,6 +927,7 @@ export interface components {
         MethodNotAllowed: {
             headers: {
                 Allow: components["headers"]["Allow"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -914,6 +942,7 @@ export interface components {
         /** @description The body took too long to arrive. */
         TooSlow: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -932,6 +961,7 @@ export interface components {
         Conflict: {
             headers: {
                 "Retry-After": components["headers"]["RetryInFlight"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -947,6 +977,7 @@ export interface components {
         InFlight: {
             headers: {
                 "Retry-After": components["headers"]["RetryInFlight"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -961,6 +992,7 @@ export interface components {
         /** @description The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
         TraceTooLarge: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -975,6 +1007,7 @@ export interface components {
         /** @description The body is larger than 102,400 bytes after inflating. */
         TooLarge: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -989,6 +1022,7 @@ export interface components {
         /** @description The body is not application/json in UTF-8, plain, gzip or deflate. */
         UnsupportedMediaType: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1006,6 +1040,7 @@ export interface components {
          */
         OutsideContract: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1027,6 +1062,7 @@ export interface components {
         TooMany: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1041,6 +1077,7 @@ export interface components {
         /** @description A fault of the service; the log has its cause. */
         Fault: {
             headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1056,6 +1093,7 @@ export interface components {
         Away: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
+                "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
             };
             content: {
@@ -1114,6 +1152,12 @@ export interface components {
          * @example 1
          */
         RetryInFlight: string;
+        /**
+         * @description Names the request in the service's log: the id that the client sent in `X-Request-Id`, or a
+         *     new one.
+         * @example 0f8f7a52-7d0c-4f4e-9a52-6f0b6f1f3c11
+         */
+        RequestId: string;
         /** @description This is the first response again; the repeat had no effect. */
         IdempotencyReplayed: "true";
     };
@@ -1134,6 +1178,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1175,6 +1220,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1183,7 +1229,7 @@ export interface operations {
                      *       "user": {
                      *         "id": "00000000-0000-0000-0000-000000000001",
                      *         "email": "admin@flowviz.com",
-                     *         "full_name": "System Admin",
+                     *         "full_name": "Szabó Anna",
                      *         "role": "ADMIN",
                      *         "created_at": "2026-01-01T08:00:00.000Z",
                      *         "last_login": null
@@ -1227,6 +1273,7 @@ export interface operations {
             204: {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1259,6 +1306,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1268,62 +1316,49 @@ export interface operations {
                      *         "id": "22222222-2222-2222-2222-222222222201",
                      *         "lot_code": "MIX-BATCH-88",
                      *         "lot_type": "MIX",
-                     *         "production_run_id": null,
-                     *         "phase_id": null,
-                     *         "operator_id": null,
-                     *         "weight_kg": "540.0",
-                     *         "temperature_c": null,
-                     *         "metadata": {},
-                     *         "created_at": "2026-01-18T06:02:00.000Z"
+                     *         "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+                     *         "phase_id": "00000000-0000-4000-8000-000000930004",
+                     *         "operator_id": "00000000-0000-0000-0000-000000000002",
+                     *         "weight_kg": "540.00",
+                     *         "temperature_c": "1.6",
+                     *         "metadata": {
+                     *           "recipe": "DONER-BEEF",
+                     *           "minutes": 24
+                     *         },
+                     *         "created_at": "2026-01-18T06:35:00.000Z"
                      *       },
                      *       "parents": [
                      *         {
                      *           "id": "11111111-1111-1111-1111-111111111101",
                      *           "lot_code": "RAW-BEEF-001",
                      *           "lot_type": "RAW",
-                     *           "production_run_id": null,
-                     *           "phase_id": null,
-                     *           "operator_id": null,
-                     *           "weight_kg": "500.0",
-                     *           "temperature_c": null,
-                     *           "metadata": {},
-                     *           "created_at": "2026-01-18T06:00:00.000Z"
+                     *           "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+                     *           "phase_id": "00000000-0000-4000-8000-000000930001",
+                     *           "operator_id": "00000000-0000-0000-0000-000000000002",
+                     *           "weight_kg": "500.00",
+                     *           "temperature_c": "2.4",
+                     *           "metadata": {
+                     *             "supplier": "Duna Hús Kft.",
+                     *             "batch": "L48213",
+                     *             "material": "beef, boneless"
+                     *           },
+                     *           "created_at": "2026-01-18T05:12:00.000Z"
                      *         },
                      *         {
                      *           "id": "11111111-1111-1111-1111-111111111102",
                      *           "lot_code": "RAW-SPICE-001",
                      *           "lot_type": "RAW",
-                     *           "production_run_id": null,
-                     *           "phase_id": null,
-                     *           "operator_id": null,
-                     *           "weight_kg": "50.0",
-                     *           "temperature_c": null,
-                     *           "metadata": {},
-                     *           "created_at": "2026-01-18T06:01:00.000Z"
-                     *         },
-                     *         {
-                     *           "id": "00000000-0000-4000-8000-000000950201",
-                     *           "lot_code": "DEB-20260118-DUNA-0001",
-                     *           "lot_type": "DEB",
-                     *           "production_run_id": "00000000-0000-4000-8000-000000940001",
-                     *           "phase_id": "00000000-0000-4000-8000-000000930002",
+                     *           "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+                     *           "phase_id": "00000000-0000-4000-8000-000000930001",
                      *           "operator_id": "00000000-0000-0000-0000-000000000002",
-                     *           "weight_kg": "218.40",
-                     *           "temperature_c": "3.8",
+                     *           "weight_kg": "50.00",
+                     *           "temperature_c": "18.2",
                      *           "metadata": {
-                     *             "supplier": "Duna Hús Kft.",
-                     *             "nested": {
-                     *               "a": [
-                     *                 1,
-                     *                 2.5,
-                     *                 null,
-                     *                 true
-                     *               ],
-                     *               "ü": "é"
-                     *             },
-                     *             "empty": {}
+                     *             "supplier": "Fűszermester Kft.",
+                     *             "batch": "L70954",
+                     *             "material": "döner spice"
                      *           },
-                     *           "created_at": "2026-01-18T07:01:02.003Z"
+                     *           "created_at": "2026-01-18T05:15:00.000Z"
                      *         }
                      *       ],
                      *       "children": [
@@ -1331,13 +1366,17 @@ export interface operations {
                      *           "id": "33333333-3333-3333-3333-333333333301",
                      *           "lot_code": "FG-DONER-X1",
                      *           "lot_type": "FG",
-                     *           "production_run_id": null,
-                     *           "phase_id": null,
-                     *           "operator_id": null,
-                     *           "weight_kg": "530.0",
-                     *           "temperature_c": null,
-                     *           "metadata": {},
-                     *           "created_at": "2026-01-18T06:03:00.000Z"
+                     *           "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+                     *           "phase_id": "00000000-0000-4000-8000-000000930007",
+                     *           "operator_id": "00000000-0000-0000-0000-000000000002",
+                     *           "weight_kg": "530.00",
+                     *           "temperature_c": "-20.5",
+                     *           "metadata": {
+                     *             "product": "Beef kebab, sliced, 1 kg",
+                     *             "sku": "BK-1",
+                     *             "pieces": 530
+                     *           },
+                     *           "created_at": "2026-01-18T13:00:00.000Z"
                      *         }
                      *       ]
                      *     }
@@ -1381,6 +1420,7 @@ export interface operations {
             /** @description The lot as stored. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
@@ -1426,6 +1466,7 @@ export interface operations {
             /** @description The decision as stored. */
             201: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
@@ -1477,6 +1518,7 @@ export interface operations {
             /** @description The trace is done; this is the first page. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
                     [name: string]: unknown;
@@ -1488,6 +1530,7 @@ export interface operations {
             /** @description The trace waits or runs. */
             202: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["TraceLocation"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -1518,7 +1561,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
+            404: components["responses"]["UnknownLot"];
             405: components["responses"]["MethodNotAllowed"];
             408: components["responses"]["TooSlow"];
             409: components["responses"]["InFlight"];
@@ -1554,14 +1597,15 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DeepTrace"];
                     /**
-                     * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"half_links":0,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.0"},{"lot_type":"MIX","lots":1,"weight_kg":"540.0"},{"lot_type":"FG","lots":1,"weight_kg":"530.0"}],"cycles":[],"cycles_truncated":false}}
-                     *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":null,"phase_id":null,"operator_id":null,"weight_kg":"530.0","temperature_c":null,"metadata":{},"created_at":"2026-01-18T06:03:00.000Z","depth":2}
-                     *     {"type":"link","parent_lot_id":"22222222-2222-2222-2222-222222222201","child_lot_id":"33333333-3333-3333-3333-333333333301","quantity_used_kg":"530.0"}
+                     * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"half_links":0,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.00"},{"lot_type":"MIX","lots":1,"weight_kg":"540.00"},{"lot_type":"FG","lots":1,"weight_kg":"530.00"}],"cycles":[],"cycles_truncated":false}}
+                     *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":"6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418","phase_id":"00000000-0000-4000-8000-000000930007","operator_id":"00000000-0000-0000-0000-000000000002","weight_kg":"530.00","temperature_c":"-20.5","metadata":{"product":"Beef kebab, sliced, 1 kg","sku":"BK-1","pieces":530},"created_at":"2026-01-18T13:00:00.000Z","depth":2}
+                     *     {"type":"link","parent_lot_id":"22222222-2222-2222-2222-222222222201","child_lot_id":"33333333-3333-3333-3333-333333333301","quantity_used_kg":"530.00"}
                      *     {"type":"end","lot_count":3,"link_count":2}
                      */
                     "application/x-ndjson": string;
@@ -1596,6 +1640,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1611,8 +1656,8 @@ export interface operations {
                      *           "finished_at": "2026-01-18T06:02:02.000Z",
                      *           "compared_with": null,
                      *           "summary": {
-                     *             "lots": 91,
-                     *             "links": 74,
+                     *             "lots": 4294,
+                     *             "links": 5623,
                      *             "tolerance_percent": "2",
                      *             "temperatures": {
                      *               "RAW": {
@@ -1646,8 +1691,8 @@ export interface operations {
                      *             },
                      *             "findings": [
                      *               {
-                     *                 "kind": "cycle",
-                     *                 "severity": "critical",
+                     *                 "kind": "gained_weight",
+                     *                 "severity": "major",
                      *                 "found": 1,
                      *                 "new": 1,
                      *                 "still_there": 0,
@@ -1700,6 +1745,7 @@ export interface operations {
             /** @description The audit that waits or runs. */
             202: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["AuditLocation"];
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -1761,6 +1807,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1774,8 +1821,8 @@ export interface operations {
                      *       "finished_at": "2026-01-18T06:02:02.000Z",
                      *       "compared_with": null,
                      *       "summary": {
-                     *         "lots": 91,
-                     *         "links": 74,
+                     *         "lots": 4294,
+                     *         "links": 5623,
                      *         "tolerance_percent": "2",
                      *         "temperatures": {
                      *           "RAW": {
@@ -1809,8 +1856,8 @@ export interface operations {
                      *         },
                      *         "findings": [
                      *           {
-                     *             "kind": "cycle",
-                     *             "severity": "critical",
+                     *             "kind": "gained_weight",
+                     *             "severity": "major",
                      *             "found": 1,
                      *             "new": 1,
                      *             "still_there": 0,
@@ -1823,25 +1870,19 @@ export interface operations {
                      *       },
                      *       "findings": [
                      *         {
-                     *           "kind": "cycle",
-                     *           "severity": "critical",
+                     *           "kind": "gained_weight",
+                     *           "severity": "major",
                      *           "standing": "new",
                      *           "lots": [
                      *             {
-                     *               "id": "00000000-0000-4000-8000-000000950502",
-                     *               "lot_code": "LOOP-A"
-                     *             },
-                     *             {
-                     *               "id": "00000000-0000-4000-8000-000000950503",
-                     *               "lot_code": "LOOP-B"
-                     *             },
-                     *             {
-                     *               "id": "00000000-0000-4000-8000-000000950504",
-                     *               "lot_code": "LOOP-C"
+                     *               "id": "0b6c1f0e-7d7a-4c0e-9a55-3d2f8f1b7a60",
+                     *               "lot_code": "BULK-20260112-TISZA-0001"
                      *             }
                      *           ],
                      *           "numbers": {
-                     *             "length": 3
+                     *             "weight_kg": "6060.80",
+                     *             "inputs_kg": "610.58",
+                     *             "over_kg": "5450.22"
                      *           }
                      *         }
                      *       ],
@@ -1875,6 +1916,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1914,6 +1956,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1944,6 +1987,7 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1974,6 +2018,7 @@ export interface operations {
             /** @description The counters of this process since its start. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
                     [name: string]: unknown;
                 };
                 content: {

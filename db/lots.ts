@@ -153,6 +153,13 @@ export async function listCodes(
   return row?.codes ?? {};
 }
 
+/** Those of the codes that lots have. */
+export async function listExistingCodes(sql: Sql, codes: readonly string[]): Promise<string[]> {
+  const rows = await sql<{ lot_code: string }[]>`
+    select lot_code from lots where lot_code = any(${textArray(codes)}::text::text[])`;
+  return rows.map(({ lot_code }) => lot_code);
+}
+
 /**
  * Stores a lot and returns its row.
  * @param key is stored with it

@@ -1,11 +1,12 @@
 /**
- * Fills an empty database with the seed rows and a week of production, as data to explore.
+ * Fills an empty database with a plant and a week of its production, as data to explore. What is odd
+ * on purpose is in seed.json, for tests.
  *
  * @module
  */
 
 import type postgres from "postgres";
-import { loadSeed } from "./seed.ts";
+import base from "./demo_base.json" with { type: "json" };
 import { LOT_TYPES, type LotType, type PlantBasis, type PlantRecords } from "./plant_records.ts";
 import { producePlantWeek } from "./plant_week.ts";
 
@@ -24,8 +25,8 @@ export async function fillDemoPlant(
     await tx`select pg_advisory_xact_lock(hashtext('lotline demo plant'))`;
     const [lot] = await tx`select from lots limit 1`;
     if (lot !== undefined) return;
-    progress("Filling the demo plant: the seed rows and a week of production");
-    await insertSeed(tx);
+    progress("Filling the demo plant with a week of production");
+    await insertBase(tx);
     const week = producePlantWeek(await findBasis(tx), now);
     await insertWeek(tx, week, now);
     await tx`analyze lots, lot_genealogy, qc_decisions`;
@@ -33,11 +34,10 @@ export async function fillDemoPlant(
   });
 }
 
-async function insertSeed(tx: postgres.TransactionSql): Promise<void> {
+async function insertBase(tx: postgres.TransactionSql): Promise<void> {
   // The file lists the tables in an order that satisfies their foreign keys.
-  for (const [table, rows] of Object.entries(await loadSeed())) {
+  for (const [table, rows] of Object.entries(base)) {
     const columns = Object.keys(rows[0] ?? {});
-    // The columns' own types read the values, so that a numeric keeps the scale of its text.
     await tx`
       insert into ${tx(table)} (${tx(columns)})
       select ${tx(columns)} from jsonb_populate_recordset(null::${tx(table)}, ${tx.json(rows)})
@@ -48,27 +48,25 @@ async function insertSeed(tx: postgres.TransactionSql): Promise<void> {
 async function findBasis(tx: postgres.TransactionSql): Promise<PlantBasis> {
   const [scenario] = await tx<{ id: string }[]>`
     select id from scenarios where is_active order by created_at limit 1`;
-  if (scenario === undefined) throw new Error("The seed rows hold no active scenario");
+  if (scenario === undefined) throw new Error("The base rows hold no active scenario");
   const phases = await tx<{ id: string; gate_id: string }[]>`
     select phases.id, qc_gates.id as gate_id
     from phases join qc_gates on qc_gates.id = phases.qc_gate_id
     where phases.scenario_id = ${scenario.id} order by phase_number`;
   const people = await tx<{ id: string; role: string; initials: string }[]>`
-    select id, role, upper(left(email, 2)) as initials from users order by id`;
+    select id, role, regexp_replace(full_name, '(\\S)\\S*\\s*', '\\1', 'g') as initials
+    from users order by id`;
   const withRole = (...roles: string[]) => {
     const [first, ...others] = people.filter(({ role }) => roles.includes(role));
-    if (first === undefined) throw new Error(`The seed rows hold no ${roles.join(" or ")}`);
+    if (first === undefined) throw new Error(`The base rows hold no ${roles.join(" or ")}`);
     return [first, ...others] as const;
   };
-  const codes = await tx<{ code: string }[]>`
-    select lot_code as code from lots union select run_code from production_runs`;
   return {
     scenarioId: scenario.id,
     phaseIds: byType(phases.map(({ id }) => id)),
     gateIds: byType(phases.map(({ gate_id }) => gate_id)),
     operators: withRole("OPERATOR"),
     inspectors: withRole("OPERATOR", "AUDITOR", "MANAGER"),
-    takenCodes: new Set(codes.map(({ code }) => code)),
   };
 }
 
@@ -76,7 +74,7 @@ async function findBasis(tx: postgres.TransactionSql): Promise<PlantBasis> {
 function byType(ids: readonly string[]): Record<LotType, string> {
   const [RAW, DEB, BULK, MIX, SKW, FRZ, FG] = ids;
   if (!RAW || !DEB || !BULK || !MIX || !SKW || !FRZ || !FG) {
-    throw new Error(`The seed rows hold ${ids.length} phases, not one for each lot type`);
+    throw new Error(`The base rows hold ${ids.length} phases, not one for each lot type`);
   }
   return { RAW, DEB, BULK, MIX, SKW, FRZ, FG };
 }

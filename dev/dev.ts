@@ -77,7 +77,7 @@ async function run(
   const valkey = await startValkey({ dir: join(state, "valkey"), progress: say });
   if (valkey) running.use(valkey);
   const databaseUrl = await openDatabase(database);
-  await migrate(databaseUrl, say);
+  await migrateQuietly(databaseUrl);
   await fill(databaseUrl);
   await makeKeys(files.keys);
 
@@ -201,6 +201,16 @@ async function openDatabase({ url }: PostgresServer): Promise<string> {
     await sql.end();
   }
   return Object.assign(new URL(url), { pathname: "/lotline" }).href;
+}
+
+/** Migrates, and shows waits as they come, but one line for all migrations. */
+async function migrateQuietly(databaseUrl: string): Promise<void> {
+  let applied = 0;
+  await migrate(databaseUrl, (line) => {
+    if (line.includes(": done in ")) applied++;
+    else say(line);
+  });
+  if (applied > 0) say(`The tables are up to date: ${applied} migrations applied`);
 }
 
 async function fill(databaseUrl: string): Promise<void> {

@@ -13,15 +13,13 @@ export type LotType = typeof LOT_TYPES[number];
 
 export const MINUTE = 60_000;
 
-/** The seed rows that the plant's rows refer to: its scenario, phases, gates and people. */
+/** The rows that the week's rows refer to: scenario, phases, gates and people. */
 export interface PlantBasis {
   readonly scenarioId: string;
   readonly phaseIds: Readonly<Record<LotType, string>>;
   readonly gateIds: Readonly<Record<LotType, string>>;
   readonly operators: readonly [Person, ...Person[]];
   readonly inspectors: readonly [Person, ...Person[]];
-  /** Lot codes and run codes that are in use already. */
-  readonly takenCodes: ReadonlySet<string>;
 }
 
 export interface Person {
@@ -47,7 +45,8 @@ export interface Lot {
   readonly type: LotType;
   readonly run: Run;
   readonly operatorId: string;
-  readonly weight: number;
+  /** As it was entered. */
+  weight: number;
   /** The weight that no other lot has used yet. */
   left: number;
   readonly celsius: number;
@@ -82,6 +81,8 @@ export interface LotPlan {
   /** Degrees Celsius. */
   readonly temperature: readonly [least: number, most: number];
   readonly metadata: JSONValue;
+  /** Those of a lot that the documents name. */
+  readonly known?: { readonly id: string; readonly code: string };
 }
 
 export class PlantRecords {
@@ -94,8 +95,7 @@ export class PlantRecords {
   constructor(readonly basis: PlantBasis, readonly random: Random) {}
 
   openRun(date: string, line: string, startedAt: number, endsAt: number): Run {
-    const plain = `PRD-${date.replaceAll("-", "")}-${line}`;
-    const code = this.basis.takenCodes.has(plain) ? `${plain}-2` : plain;
+    const code = `PRD-${date.replaceAll("-", "")}-${line}`;
     const targetKg = 1900 + 50 * Math.floor(this.random.between(0, 5));
     const run = { id: this.random.uuid(), code, line, date, startedAt, endsAt, targetKg };
     this.runs.push(run);
@@ -105,8 +105,8 @@ export class PlantRecords {
   /** Records material that arrives. `weight` is in hundredths of a kilogram. */
   receive(plan: LotPlan, weight: number): Lot {
     const lot: Lot = {
-      id: this.random.uuid(),
-      code: this.#nextCode(plan),
+      id: plan.known?.id ?? this.random.uuid(),
+      code: plan.known?.code ?? this.#nextCode(plan),
       type: plan.type,
       run: plan.run,
       operatorId: this.random.pick(this.basis.operators).id,
@@ -143,10 +143,8 @@ export class PlantRecords {
 
   #nextCode({ type, run }: LotPlan): string {
     const stem = `${type}-${run.date.replaceAll("-", "")}-${run.line}-`;
-    let number = this.#numbers.get(stem) ?? 0;
-    let code: string;
-    do code = stem + String(++number).padStart(4, "0"); while (this.basis.takenCodes.has(code));
+    const number = (this.#numbers.get(stem) ?? 0) + 1;
     this.#numbers.set(stem, number);
-    return code;
+    return stem + String(number).padStart(4, "0");
   }
 }

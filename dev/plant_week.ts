@@ -14,15 +14,18 @@ import {
   PlantRecords,
   type Run,
 } from "./plant_records.ts";
+import { makeExampleBatch } from "./example_batch.ts";
 import { Random } from "./random.ts";
 
 const DAY = 24 * 60 * MINUTE;
 const LINES = [
-  { name: "DUNA", species: "beef" },
-  { name: "TISZA", species: "chicken" },
-  { name: "MAROS", species: "turkey" },
+  { name: "DUNA", species: "beef", sku: "BD", cuts: ["chuck", "shoulder", "flank"] },
+  { name: "TISZA", species: "chicken", sku: "CD", cuts: ["thigh", "breast"] },
+  { name: "MAROS", species: "turkey", sku: "TD", cuts: ["thigh", "drumstick"] },
 ] as const;
 type Line = typeof LINES[number];
+/** A size of skewers. */
+type Product = Line & { readonly kilograms: number };
 
 const SUPPLIERS = {
   beef: ["Duna Hús Kft.", "Alföldi Marha Zrt.", "Bakony Beef Kft."],
@@ -56,11 +59,17 @@ export function producePlantWeek(basis: PlantBasis, now: Date): PlantRecords {
       const raw = receiveMeat(records, run, line);
       if (day === 2 && line.name === "DUNA") rejectDelivery(records, run);
       if (day === 3 && line.name === "TISZA") holdInUse(records, raw[0]);
+      if (day === 5 && line.name === "DUNA") makeExampleBatch(records, run);
       const meat = stock.meat.get(line.name) ?? [];
-      meat.push(...buffer(records, run, debone(records, run, raw)));
-      for (const batch of mix(records, run, line, meat, stock.spice, stock.oil)) {
-        pack(records, run, freeze(records, run, skewer(records, run, batch)));
-      }
+      const tanks = buffer(records, run, debone(records, run, line, raw));
+      meat.push(...tanks);
+      mix(records, run, line, meat, stock.spice, stock.oil).forEach((batch, i) => {
+        const isDoorOpen = day === 4 && line.name === "MAROS" && i === 0;
+        const product = { ...line, kilograms: records.random.pick([20, 30, 40]) };
+        const skewers = skewer(records, run, product, batch);
+        pack(records, run, product, freeze(records, run, skewers, isDoorOpen));
+      });
+      if (day === 1 && line.name === "TISZA") mistypeWeight(tanks[0]);
     });
   }
   inspect(records);
@@ -123,12 +132,17 @@ function holdInUse(records: PlantRecords, lot: Lot | undefined): void {
   records.decide(lot, "HOLD", lot.at + DAY + 170 * MINUTE, notes);
 }
 
-function debone(records: PlantRecords, run: Run, raw: readonly Lot[]): Lot[] {
+/** A zero too many at the terminal: an audit finds it. */
+function mistypeWeight(lot: Lot | undefined): void {
+  if (lot !== undefined) lot.weight *= 10;
+}
+
+function debone(records: PlantRecords, run: Run, line: Line, raw: readonly Lot[]): Lot[] {
   return raw.flatMap((from) =>
     [0.5, 0.97].map((part, i) => {
       const quantity = i === 0 ? Math.floor(from.weight * part) : Math.floor(from.left * part);
       const at = from.at + (40 + i * 35 + records.random.between(0, 12)) * MINUTE;
-      const metadata = { cut: records.random.pick(["thigh", "shoulder", "breast"]), team: i + 1 };
+      const metadata = { cut: records.random.pick(line.cuts), team: i + 1 };
       const plan: LotPlan = { type: "DEB", run, at, temperature: [2.1, 5.4], metadata };
       return records.make(plan, [[from, quantity]], records.random.between(0.73, 0.79));
     })
@@ -172,34 +186,44 @@ function mix(
   return batches;
 }
 
-function skewer(records: PlantRecords, run: Run, batch: Lot): Lot[] {
-  const nominal = records.random.pick([25, 30, 40]);
+function skewer(records: PlantRecords, run: Run, product: Product, batch: Lot): Lot[] {
+  const { sku, kilograms } = product;
   const skewers: Lot[] = [];
   for (let i = 0;; i++) {
-    const quantity = Math.round(nominal * 100 * records.random.between(1, 1.03));
+    const quantity = Math.round(kilograms * 100 * records.random.between(1, 1.03));
     if (quantity > batch.left) return skewers;
     const at = batch.at + (31 + i * 3) * MINUTE;
-    const metadata = { sku: `CONE-${nominal}`, nominal_kg: nominal };
+    const metadata = { sku: `${sku}-${kilograms}`, nominal_kg: kilograms };
     const plan: LotPlan = { type: "SKW", run, at, temperature: [-1.5, 3.6], metadata };
     skewers.push(records.make(plan, [[batch, quantity]], records.random.between(0.985, 0.997)));
   }
 }
 
-function freeze(records: PlantRecords, run: Run, skewers: readonly Lot[]): Lot[] {
-  return skewers.map((from) => {
+/** @param isDoorOpen whether the first one was measured too warm: an audit finds it */
+function freeze(
+  records: PlantRecords,
+  run: Run,
+  skewers: readonly Lot[],
+  isDoorOpen: boolean,
+): Lot[] {
+  return skewers.map((from, i) => {
     const minutes = Math.round(records.random.between(250, 300));
     const metadata = { freezer: records.random.pick(["F1", "F2", "F3"]), minutes };
     const at = from.at + minutes * MINUTE;
-    const plan: LotPlan = { type: "FRZ", run, at, temperature: [-24.5, -19.1], metadata };
+    const temperature = isDoorOpen && i === 0 ? [-16.4, -16.4] as const : [-24.5, -19.1] as const;
+    const plan: LotPlan = { type: "FRZ", run, at, temperature, metadata };
     return records.make(plan, [[from, from.left]], records.random.between(0.986, 0.995));
   });
 }
 
-function pack(records: PlantRecords, run: Run, frozen: readonly Lot[]): void {
+function pack(records: PlantRecords, run: Run, product: Product, frozen: readonly Lot[]): void {
+  const { species, sku, kilograms } = product;
+  const name = `${species[0]?.toUpperCase()}${species.slice(1)} döner, frozen, ${kilograms} kg`;
   for (let i = 0; i < frozen.length; i += 3) {
     const group = frozen.slice(i, i + 3);
     const metadata = {
-      sku: `DONER-${run.line}`,
+      product: name,
+      sku: `${sku}-${kilograms}`,
       pieces: group.length,
       pallet: `P${Math.floor(records.random.between(10_000, 99_999))}`,
       best_before: dateIn(run, 365),

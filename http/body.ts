@@ -5,6 +5,7 @@ import { parseMediaType } from "../contract/media_type.ts";
 import { ApiError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { readBytes } from "../read_bytes.ts";
+import { findJsonError } from "./json_error.ts";
 
 /** A request body: a JSON object or list, or no JSON. */
 export type Body =
@@ -71,11 +72,17 @@ function decodeText(bytes: Uint8Array): string {
 
 function parseDocument(text: string): unknown {
   const value = parseJson(text);
-  if (value === undefined) throw new ApiError("invalid_json", NO_JSON);
+  if (value === undefined) throw new ApiError("invalid_json", describeJsonError(text));
   if (typeof value !== "object" || value === null) {
     throw new ApiError("invalid_json", "The body must be a JSON object");
   }
   return value;
+}
+
+function describeJsonError(text: string): string {
+  const { line, column, isEnd } = findJsonError(text);
+  const place = `line ${line}, column ${column}`;
+  return `The body is not valid JSON: ${isEnd ? `it ends too early, at ${place}` : place}`;
 }
 
 /**

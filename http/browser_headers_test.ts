@@ -45,6 +45,15 @@ for (const [method, path, status] of REQUESTS) {
     }
   });
 
+  Deno.test(`${method} ${path}: scripts of a listed origin may read the request's id`, async () => {
+    for (const [origin, isListed] of [[PLANT, true], [OTHER, false], ["", false]] as const) {
+      const headers = await send(origin === "" ? {} : { origin });
+      match(headers.get("x-request-id") ?? "", /^[0-9a-f-]{36}$/);
+      const exposed = headers.get("access-control-expose-headers")?.split(", ") ?? [];
+      strictEqual(exposed.includes("X-Request-Id"), isListed && method !== "OPTIONS", origin);
+    }
+  });
+
   Deno.test(`${method} ${path}: the response can't be framed or sniffed, and sends no referrer`, async () => {
     const headers = await send();
     deepStrictEqual(

@@ -1,3 +1,5 @@
+import { RESPONSE_HEADERS } from "../contract/response_headers.ts";
+
 /** Scripts of any origin may call, or those of the listed origins. */
 export type CorsPolicy = "any" | ReadonlySet<string>;
 
@@ -14,6 +16,17 @@ export function allowOrigin(headers: Headers, policy: CorsPolicy, origin: string
   // Also without an origin: a cache must not serve one site the response to another.
   headers.append("vary", "Origin");
   if (origin !== null && policy.has(origin)) headers.set("access-control-allow-origin", origin);
+}
+
+const EXPOSED = RESPONSE_HEADERS.join(", ");
+
+/**
+ * Lets a script of an allowed origin read the contract's headers, such as the request's id. A
+ * request without an origin comes from no script of another site.
+ */
+export function exposeHeaders(headers: Headers, origin: string | null): void {
+  if (origin === null || !headers.has("access-control-allow-origin")) return;
+  headers.set("access-control-expose-headers", EXPOSED);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { allowOrigin, corsPolicy, preflight } from "./cors.ts";
+import { RESPONSE_HEADERS } from "../contract/response_headers.ts";
+import { allowOrigin, corsPolicy, exposeHeaders, preflight } from "./cors.ts";
 
 const PLANT = "https://plant.example";
 const LISTED = corsPolicy([PLANT, "http://localhost:5173"]);
@@ -83,4 +84,19 @@ Deno.test("a preflight from a listed origin gets the allowed methods and headers
       headers: { vary: "Access-Control-Request-Headers" },
     });
   }
+});
+
+Deno.test("the contract's headers are exposed to scripts of an allowed origin, and nothing without one", () => {
+  const exposed = (policy: ReturnType<typeof corsPolicy>, origin: string | null) => {
+    const headers = new Headers();
+    allowOrigin(headers, policy, origin);
+    exposeHeaders(headers, origin);
+    return headers.get("access-control-expose-headers");
+  };
+  const all = RESPONSE_HEADERS.join(", ");
+  deepStrictEqual([exposed(corsPolicy("*"), PLANT), exposed(LISTED, PLANT)], [all, all]);
+  deepStrictEqual(
+    [exposed(corsPolicy("*"), null), exposed(LISTED, "https://evil.example")],
+    [null, null],
+  );
 });

@@ -110,7 +110,7 @@ function describeIssue(issue: z.core.$ZodIssue): ErrorDetail[] {
   return [{ path: issue.path.map(String).map(shorten).join("."), message: issue.message }];
 }
 
-// The client chooses the key's length.
-function shorten(key: string): string {
-  return key.length > 60 ? `${key.slice(0, 60)}…` : key;
+/** A client's text for an error's sentence, at most 60 characters of it. */
+export function shorten(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

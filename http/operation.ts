@@ -9,7 +9,8 @@ import type { Write } from "../db/write.ts";
 import type { ApiError } from "../errors.ts";
 import type { LogFields } from "../log.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
-import { type FoundPath, PathTable } from "./paths.ts";
+import { prefersHtml } from "./accept.ts";
+import { type FoundPath, pathnameOf, PathTable } from "./paths.ts";
 
 /**
  * The effects that a request may have. They are part of its state, so that a step of the pipeline
@@ -105,6 +106,8 @@ export class App {
    * guard.
    */
   readonly paths = new PathTable<OperationId>();
+  /** Templates that only browsers find. */
+  readonly #browserPages = new Set<string>();
 
   constructor() {
     // The request pipeline turns every error into a response.
@@ -117,6 +120,41 @@ export class App {
   page(name: OperationId, path: string, handle: Handle): void {
     this.router.get(this.paths.add("GET", path, name), handle);
   }
+
+  /** {@link page} for browsers. Every other client and method finds nothing at the path. */
+  browserPage(name: OperationId, path: string, handle: Handle): void {
+    this.page(name, path, handle);
+    this.#browserPages.add(path);
+  }
+
+  /** What is at a request's path. */
+  findPath({ method, url, headers }: Request): FoundPath<OperationId> | undefined {
+    const path = this.paths.find(pathnameOf(url));
+    if (path === undefined || !this.#browserPages.has(path.template)) return path;
+    const isRead = method === "GET" || method === "HEAD";
+    return isRead && prefersHtml(headers.get("accept")) ? path : undefined;
+  }
+}
+
+type Responses = ReturnType<typeof createRoute>["responses"];
+
+/** The request pipeline sets it on every response. */
+const REQUEST_ID = {
+  "X-Request-Id": {
+    required: true,
+    schema: { type: "string" as const, pattern: "^[A-Za-z0-9_.-]{1,64}$" },
+  },
+};
+
+function withRequestId(responses: Responses): Responses {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, response]) => [
+      status,
+      "$ref" in response
+        ? response
+        : { ...response, headers: { ...response.headers, ...REQUEST_ID } },
+    ]),
+  );
 }
 
 /**
@@ -132,7 +170,11 @@ export function operation(
 ): void {
   const { operationId = "", method } = definition;
   if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
-  app.router.openAPIRegistry.registerPath({ ...definition, security: securityOf(operationId) });
+  app.router.openAPIRegistry.registerPath({
+    ...definition,
+    security: securityOf(operationId),
+    responses: withRequestId(definition.responses),
+  });
   const template = app.paths.add(method.toUpperCase(), definition.getRoutingPath(), operationId);
   app.router.on(method, template, handle);
 }

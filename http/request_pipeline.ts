@@ -7,9 +7,9 @@ import { delay } from "../timing.ts";
 import { errorResponse } from "./response.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { ReadClient } from "../client_address.ts";
-import { allowOrigin, type CorsPolicy, preflight } from "./cors.ts";
+import { allowOrigin, type CorsPolicy, exposeHeaders, preflight } from "./cors.ts";
 import { type App, type Effects, RequestState } from "./operation.ts";
-import { allowHeader, type FoundPath, pathnameOf, queryOf } from "./paths.ts";
+import { allowHeader, type FoundPath, queryOf } from "./paths.ts";
 import { ClosingConnections } from "./closing_connections.ts";
 import { checkHead, refusedConnection } from "./request_head.ts";
 import { setSecurityHeaders } from "./security_headers.ts";
@@ -55,6 +55,8 @@ const REFUSAL_DELAY_MS = 1_000;
 /** Some kB each; further refusals are sent at once. */
 const MAX_DELAYED = 10_000;
 
+const NOTHING_HERE = "There is nothing at this path: /openapi.yaml lists all paths";
+
 /** The path of a request that matches none. */
 const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, methods: new Map() };
 
@@ -78,7 +80,7 @@ export function createRequestPipeline(
     const started = performance.now();
     const requestId = idOf(request);
     const client = readClient(request, peer);
-    const path = app.paths.find(pathnameOf(request.url)) ?? NOWHERE;
+    const path = app.findPath(request) ?? NOWHERE;
     const state = new RequestState(request.method, path, client.address, effects);
     let response: Response;
     inFlight++;
@@ -108,7 +110,9 @@ export function createRequestPipeline(
         headers.set(name, state.responseHeaders[name] ?? "");
       }
     }
-    allowOrigin(headers, cors, request.headers.get("origin"));
+    const origin = request.headers.get("origin");
+    allowOrigin(headers, cors, origin);
+    if (request.method !== "OPTIONS") exposeHeaders(headers, origin);
     setSecurityHeaders(headers, client.secure);
     headers.set("x-request-id", requestId);
     const tokenFault = refusedTokenFault(state);
@@ -143,7 +147,7 @@ export function createRequestPipeline(
       // The old server read the body before it matched the path: a malformed body was a 400 on any
       // path.
       await readBody(request, limits, "lenient");
-      throw new ApiError("path_not_found", "There is nothing at this path");
+      throw new ApiError("path_not_found", NOTHING_HERE);
     }
     if (state.operation === undefined) {
       const allow = allowHeader(state.path.methods.keys());

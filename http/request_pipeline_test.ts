@@ -45,7 +45,9 @@ for (const [path, methods] of METHODS) {
 Deno.test("an unknown path is 404 for every method, or 400 when its body is broken", async () => {
   for (const method of ["GET", "POST", "PUT", "DELETE", "PROPFIND"]) {
     const { status, json } = await api.send("/api/lots/1", { method });
-    deepStrictEqual([status, json], [404, { error: "There is nothing at this path" }], method);
+    deepStrictEqual([status, json], [404, {
+      error: "There is nothing at this path: /openapi.yaml lists all paths",
+    }], method);
   }
   strictEqual((await api.post("/nowhere", { a: 1 })).status, 404);
   strictEqual((await api.post("/nowhere", "{")).status, 400);

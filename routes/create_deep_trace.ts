@@ -1,3 +1,4 @@
+import { listExistingCodes } from "../db/lots.ts";
 import type { Sql } from "../db/sql.ts";
 import { findExecuted, type IdempotencyKey, saveResponse } from "../db/idempotency_keys.ts";
 import {
@@ -11,7 +12,7 @@ import {
 } from "../db/traces.ts";
 import { ApiError } from "../errors.ts";
 import { finish, respondFinished } from "../http/response.ts";
-import { readJson } from "../http/input.ts";
+import { readJson, shorten } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
 import { DeepTrace, DEFAULT_MAX_LOTS, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
@@ -51,7 +52,7 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
       const same = await findSameTrace(sql, request, account, key);
       if (same !== undefined) return same;
       const lotId = await insertTrace(sql, request, caller);
-      if (lotId === undefined) throw new ApiError("lot_not_found", "Lot not found");
+      if (lotId === undefined) throw await unknownLot(sql, lot_code);
       try {
         const isDone = await inlineTracer.take({ ...request, lotId }, signal, key);
         // Only this response names the trace, and the client has gone.
@@ -80,6 +81,14 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
       },
     });
   });
+
+/** Names the code, and a lot whose code differs in letter case: the usual mistake. */
+async function unknownLot(sql: Sql, code: string): Promise<ApiError> {
+  // These two by the index; a search in any case would read the whole table.
+  const [other] = await listExistingCodes(sql, [code.toUpperCase(), code.toLowerCase()]);
+  const hint = other === undefined ? "" : `; lot codes are case-sensitive, and ${other} exists`;
+  return new ApiError("lot_not_found", `Lot not found: ${shorten(code)}${hint}`);
+}
 
 function tooMany(full: keyof TraceBounds): ApiError {
   const headers = { "retry-after": String(RETRY_AFTER_S) };

@@ -224,7 +224,7 @@ const BODIES: [body: string, status: number, error: string][] = [
   ['{"notes":"\\u0000"}', 422, "notes must not hold NUL"],
   ['{"notes":"\\ud800"}', 422, "notes must not hold half of a surrogate pair"],
   ["null", 400, "The body must be a JSON object"],
-  ["{", 400, "The body is not valid JSON in UTF-8"],
+  ["{", 400, "The body is not valid JSON: it ends too early, at line 1, column 2"],
 ];
 
 for (const [body, status, error] of BODIES) {

@@ -204,9 +204,28 @@ Deno.test("a missing trace is 404 with its own sentence, and a missing lot is 40
   deepStrictEqual([trace.status, trace.json], [404, { error: "There is no such trace" }]);
   strictEqual((await api.get("/api/traces/1")).status, 422);
   const lot = await downstream("NO-SUCH-LOT");
-  deepStrictEqual([lot.status, lot.json], [404, { error: "Lot not found" }]);
+  deepStrictEqual([lot.status, lot.json], [404, { error: "Lot not found: NO-SUCH-LOT" }]);
   const [row] = await sql`select from lotline.traces where lot_code = 'NO-SUCH-LOT'`;
   strictEqual(row, undefined);
+});
+
+Deno.test("a lot code in the wrong letter case gets the right one, and a long code is cut", async () => {
+  const [upper, lower] = await insertLots(sql, [{ lot_code: "CASE-A1" }, { lot_code: "case-b1" }]);
+  ok(upper && lower);
+  const hint = "lot codes are case-sensitive, and";
+  const codes: [sent: string, sentence: string][] = [
+    ["Case-a1", `Lot not found: Case-a1; ${hint} CASE-A1 exists`],
+    ["CASE-B1", `Lot not found: CASE-B1; ${hint} case-b1 exists`],
+    ["x".repeat(2_000), `Lot not found: ${"x".repeat(60)}…`],
+  ];
+  for (const [sent, error] of codes) {
+    const { status, json, headers } = await downstream(sent);
+    deepStrictEqual([status, json], [404, { error }]);
+    ok(headers.has("etag"));
+  }
+  // The old operation keeps its body.
+  const old = await api.get("/api/traceability/Case-a1");
+  deepStrictEqual([old.status, old.json], [404, { error: "Lot not found" }]);
 });
 
 const good = { lot_code: "STAR-0", direction: "upstream" };

@@ -72,7 +72,6 @@ export async function idempotent(
       throw new ApiError("key_reused", error);
     }
     c.env.responseHeaders["idempotency-replayed"] = "true";
-    c.env.responseHeaders["access-control-expose-headers"] = "Idempotency-Replayed";
     return await replay(key);
   };
 

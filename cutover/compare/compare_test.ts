@@ -74,6 +74,11 @@ const SAME: [what: string, legacy: CapturedResponse, service: CapturedResponse][
     responseOf(200, "{}", { vary: "Origin, Accept-Encoding" }),
     responseOf(200, "{}", { vary: "Origin" }),
   ],
+  [
+    "headers of the contract that Lotline exposes to scripts",
+    responseOf(200, "{}"),
+    responseOf(200, "{}", { "access-control-expose-headers": "ETag, X-Request-Id" }),
+  ],
   ["a Vary that names nothing", responseOf(200, "{}", { vary: "" }), responseOf(200, "{}")],
   [
     "a Vary by everything",
@@ -198,6 +203,13 @@ const DIFFERENT: [
     "header access-control-allow-origin",
     "*",
     undefined,
+  ],
+  [
+    "another header that one server alone exposes to scripts",
+    responseOf(200, trace(P), { "access-control-expose-headers": "X-Plant, ETag" }),
+    "header access-control-expose-headers",
+    undefined,
+    "X-Plant, ETag",
   ],
   ["an additional header", responseOf(200, trace(P), { vary: "a" }), "header vary", undefined, "a"],
   ["a Vary by everything", responseOf(200, trace(P), { vary: "*" }), "header vary", undefined, "*"],

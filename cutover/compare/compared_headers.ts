@@ -1,3 +1,5 @@
+import { RESPONSE_HEADERS } from "../../contract/response_headers.ts";
+
 /** The response headers that clients rely on; the others depend on the server software. */
 export const COMPARED_HEADERS: readonly string[] = [
   "content-type",
@@ -16,16 +18,23 @@ export const COMPARED_HEADERS: readonly string[] = [
 ];
 
 /**
- * A header's value for comparing. The list in `Vary` has neither order nor case. `Accept-Encoding` is
- * left out, since contents are compared without their codings.
+ * Names that don't count in a list of names. Contents are compared without their codings. Lotline
+ * exposes its headers to scripts of other sites; the old server exposed none.
  */
+const IGNORED_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
+  ["vary", ["accept-encoding"]],
+  ["access-control-expose-headers", RESPONSE_HEADERS.map((name) => name.toLowerCase())],
+]);
+
+/** A header's value for comparing. A list of names has neither order nor case. */
 export function comparedValue(name: string, value: string | undefined): string | undefined {
-  if (name !== "vary" || value === undefined) return value;
+  const ignored = IGNORED_NAMES.get(name);
+  if (ignored === undefined || value === undefined) return value;
   const listed = new Set(
     value.toLowerCase().split(",").map((one) => one.trim()).filter((one) => one !== ""),
   );
   if (listed.has("*")) return "*";
-  listed.delete("accept-encoding");
+  for (const one of ignored) listed.delete(one);
   return listed.size === 0 ? undefined : [...listed].sort().join(", ");
 }
 

@@ -41,6 +41,7 @@ export function errorResponse([status, sentence]: ErrorResponse, requestId?: str
     ["Content-Type", "application/json; charset=utf-8"],
     ["Content-Length", String(body.length)],
     ["Access-Control-Allow-Origin", "*"],
+    ["Access-Control-Expose-Headers", "Retry-After, X-Request-Id"],
   ].flat();
   if (status === 503) headers.push("Retry-After", "1");
   if (requestId !== undefined) headers.push("X-Request-Id", requestId);

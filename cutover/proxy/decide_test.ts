@@ -216,3 +216,12 @@ for (const [what, mode, request] of WAITLESS) {
     deepStrictEqual([requested, gateway.observed.length], [[], 1]);
   });
 }
+
+// A plant's front end may be there.
+Deno.test("the path / goes to the old server in every mode", () => {
+  for (const mode of [LEGACY, SHADOW, canary(100), SERVICE]) {
+    for (const method of ["GET", "HEAD", "POST"]) {
+      strictEqual(find(mode, method, "/").upstream, "legacy", `${method} ${mode.name}`);
+    }
+  }
+});

@@ -28,6 +28,9 @@ Deno.test("every message in the contract's examples is made of known words and n
   const messages = messagesIn(document);
   deepStrictEqual([messages.includes("is missing"), ...messages.flatMap(unknownIn)], [
     true,
+    "1",
+    "14",
+    "mix-batch-88",
     "250000",
     "134217728",
     "102400",
