@@ -143,6 +143,7 @@ export function createApi(deps: ApiDeps) {
       holdsBack: true,
     },
     steps: [dryRuns.step],
+    isSchemaBehind: () => database.isBehind,
     metrics,
     log,
   });

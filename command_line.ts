@@ -101,6 +101,8 @@ export interface Ending {
   readonly usage?: string;
   /** Further errors whose message is a sentence for the operator. */
   readonly told?: readonly (abstract new (...args: never[]) => Error)[];
+  /** The setting with the database's address; DATABASE_URL by default. */
+  readonly setting?: () => string | undefined;
   /** Exit status when the work is refused or fails; 1 by default. */
   readonly failed?: number;
   /** Exit status for wrong usage or missing settings; 2 by default. */
@@ -123,7 +125,7 @@ export async function runMain(
 
 function complaintOf(
   error: unknown,
-  { usage = "", told = [] }: Ending,
+  { usage = "", told = [], setting }: Ending,
 ): string {
   if (error instanceof UsageError) {
     if (error.message === "") return usage;
@@ -131,5 +133,5 @@ function complaintOf(
   }
   const hasSentence = [ConfigError, RefusedError, ...told].some((one) => error instanceof one);
   if (hasSentence && error instanceof Error) return error.message;
-  return problemSentence(error) ?? `Not done: ${sentenceOf(error)}`;
+  return problemSentence(error, setting?.()) ?? `Not done: ${sentenceOf(error)}`;
 }

@@ -1,7 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { parseValkeyAddress } from "./cache/address.ts";
-import { AddressError, parseAddress } from "./db/address.ts";
+import { AddressError, parseAddress, withPooler } from "./db/address.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -25,6 +25,17 @@ export function readSettings<S extends z.ZodObject>(
   environment: Environment,
   warn: (line: string) => void = console.warn,
 ): Readonly<z.output<S>> {
+  const { settings, mistakes } = parseSettings(schema, environment, warn);
+  if (settings !== undefined && mistakes.length === 0) return Object.freeze(settings);
+  throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
+}
+
+/** The settings, undefined when one is invalid, and a sentence about each mistake. */
+export function parseSettings<S extends z.ZodObject>(
+  schema: S,
+  environment: Environment,
+  warn: (line: string) => void,
+): { readonly settings: z.output<S> | undefined; readonly mistakes: readonly string[] } {
   // An empty value in an env file means "not set".
   const valueOf = (name: string) => environment[name] || undefined;
   const settings = Object.entries(schema.shape).map(([name, field]) => {
@@ -52,8 +63,18 @@ export function readSettings<S extends z.ZodObject>(
     const reason = issue.code === "custom" ? issue.params?.reason : undefined;
     return `${name} is invalid: ${reason ?? `expected ${expected}`}`;
   });
-  if (result.success && mistakes.length === 0) return Object.freeze(result.data);
-  throw new ConfigError(["Invalid settings:", ...mistakes].join("\n  "));
+  return { settings: result.data && withPoolerInAddress(result.data), mistakes };
+}
+
+/** Threads and connections get the address alone, so it says whether a pooler is before the database. */
+function withPoolerInAddress<Settings extends Record<string, unknown>>(
+  settings: Settings,
+): Settings {
+  const { DATABASE_URL: url, DATABASE_POOLER: pooler } = settings as Partial<
+    Pick<z.output<typeof SharedSettings>, "DATABASE_URL" | "DATABASE_POOLER">
+  >;
+  if (url === undefined || pooler === undefined) return settings;
+  return { ...settings, DATABASE_URL: withPooler(url, pooler) };
 }
 
 export const wholeNumber = (min: number, max: number) =>
@@ -104,6 +125,13 @@ export const SharedSettings = z.object({
   DATABASE_URL: databaseUrl.meta({
     description: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
   }),
+  DATABASE_POOLER: z.enum(["auto", "none", "transaction"]).default("auto").meta({
+    description: "auto, none or transaction",
+  }),
+  DATABASE_DIRECT_URL: databaseUrl.optional().meta({
+    description:
+      "the address of PostgreSQL itself, when DATABASE_URL leads through a pooler, or nothing",
+  }),
   DATABASE_POOL_MAX: wholeNumber(1, 200).default(10).meta({
     description: "a number of connections from 1 to 200",
     formerly: "DATABASE_POOL",
@@ -135,7 +163,7 @@ const corsOrigins = z.union([
   listOf((text) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text),
 ]);
 
-export const ApiSettings = SharedSettings.extend({
+export const ApiSettings = SharedSettings.omit({ DATABASE_DIRECT_URL: true }).extend({
   PORT: wholeNumber(0, 65_535).default(8000).meta({
     description: "a port from 0 (any free one) to 65535",
   }),

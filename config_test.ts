@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/str
 import { z } from "zod";
 import { KeysSettings, UserSettings } from "./auth/config.ts";
 import { ApiSettings, ConfigError, type Environment, readSettings } from "./config.ts";
+import { parseAddress } from "./db/address.ts";
 import { MigrateSettings } from "./db/config.ts";
 import { JobsSettings, WorkerSettings } from "./jobs/config.ts";
 import {
@@ -19,6 +20,8 @@ const MIN = {
 
 const DEFAULTS = {
   ...MIN,
+  DATABASE_URL: "postgres://lotline@localhost/plant?pool_mode=auto",
+  DATABASE_POOLER: "auto",
   HOST: "127.0.0.1",
   PORT: 8000,
   REUSE_PORT: false,
@@ -56,6 +59,7 @@ Deno.test("every setting can be set", () => {
     PORT: "0",
     REUSE_PORT: "1",
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
+    DATABASE_POOLER: "transaction",
     DATABASE_POOL_MAX: "200",
     VALKEY_URL: "valkeys://cache:6379/1",
     VALKEY_CA_FILE: "/ca.crt",
@@ -75,7 +79,8 @@ Deno.test("every setting can be set", () => {
     HOST: "0.0.0.0",
     PORT: 0,
     REUSE_PORT: true,
-    DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
+    DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require&pool_mode=transaction",
+    DATABASE_POOLER: "transaction",
     DATABASE_POOL_MAX: 200,
     VALKEY_URL: "valkeys://cache:6379/1",
     VALKEY_CA_FILE: "/ca.crt",
@@ -116,6 +121,7 @@ Deno.test("one message names every missing setting, and none that has a default"
 const BROKEN: Record<string, string[]> = {
   PORT: ["-1", "65536", "80a", " 80", "8e3", "1.5", "http"],
   DATABASE_URL: ["plant", "mysql://admin:hunter2@db/plant", "localhost:5432", "https://db/plant"],
+  DATABASE_POOLER: ["pgbouncer", "session", "AUTO"],
   DATABASE_POOL_MAX: ["0", "201", "many", "-5"],
   VALKEY_URL: ["cache:6379", "http://cache", "true"],
   AUTH_MODE: ["none", "LEGACY", "legacy ", "off"],
@@ -180,10 +186,42 @@ Deno.test("AUTH_MODE=required starts only with CORS_ORIGINS set, never with the 
   );
 });
 
+Deno.test("the direct address is optional, and no setting is written into it", () => {
+  const { DATABASE_URL } = MIN;
+  const directOf = (DATABASE_DIRECT_URL: string) =>
+    readSettings(WorkerSettings, {
+      DATABASE_URL,
+      DATABASE_DIRECT_URL,
+      DATABASE_POOLER: "transaction",
+    }).DATABASE_DIRECT_URL;
+  strictEqual(directOf(""), undefined);
+  strictEqual(directOf("postgres://u@h/d"), "postgres://u@h/d");
+  throws(
+    () => directOf("postgres://u:hunter2@h/d?port=0"),
+    /^ConfigError: Invalid settings:\n {2}DATABASE_DIRECT_URL is invalid: port must be /,
+  );
+});
+
+Deno.test("the address of the database says whether a pooler is before it", () => {
+  const urlOf = (url: string, DATABASE_POOLER = "") =>
+    readSettings(MigrateSettings, { DATABASE_URL: url, DATABASE_POOLER }).DATABASE_URL;
+  const url = "postgres://u:a?b#c@h/d";
+  strictEqual(urlOf(url), `${url}?pool_mode=auto`);
+  strictEqual(urlOf(url, "none"), `${url}?pool_mode=none`);
+  strictEqual(urlOf(`${url}?`), `${url}?pool_mode=auto`);
+  strictEqual(urlOf(`${url}?sslmode=disable&`), `${url}?sslmode=disable&pool_mode=auto`);
+  // What the address says counts, unless the setting says otherwise.
+  strictEqual(urlOf(`${url}?pgbouncer=true`), `${url}?pgbouncer=true`);
+  const both = urlOf(`${url}?pgbouncer=true`, "none");
+  strictEqual(parseAddress(both).pooler, "none");
+  strictEqual(parseAddress(urlOf("postgres://u@h?port=5", "transaction")).pooler, "transaction");
+});
+
 Deno.test("migrate needs only the address of PostgreSQL", () => {
   const { DATABASE_URL } = MIN;
   deepStrictEqual({ ...readSettings(MigrateSettings, { DATABASE_URL, PORT: "x" }) }, {
-    DATABASE_URL,
+    DATABASE_URL: DEFAULTS.DATABASE_URL,
+    DATABASE_POOLER: "auto",
   });
   throws(() => readSettings(MigrateSettings, {}), ConfigError);
 });

@@ -5,6 +5,7 @@ import { connectValkey } from "./cache/valkey.ts";
 import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
+import { noteProcess } from "./db/processes.ts";
 import { createLog } from "./log.ts";
 
 const BODY_DEADLINE_MS = 10_000;
@@ -28,6 +29,14 @@ async function run(config: Config): Promise<void> {
     url: config.DATABASE_URL,
     max: config.DATABASE_POOL_MAX,
     name: "lotline-api",
+  });
+  const noted = noteProcess({
+    sql,
+    url: config.DATABASE_URL,
+    kind: "api",
+    connections: config.DATABASE_POOL_MAX,
+    timeZone: config.TIME_ZONE,
+    log,
   });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
@@ -58,6 +67,7 @@ async function run(config: Config): Promise<void> {
     await server.shutdown();
     api[Symbol.dispose]();
     keys[Symbol.dispose]();
+    noted[Symbol.dispose]();
     await sql.end({ timeout: 1 });
     valkey?.close();
     clearTimeout(late);

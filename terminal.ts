@@ -20,10 +20,15 @@ export function sentenceOf(error: unknown): string {
   return problemSentence(error) ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** The problem of the database that an error shows, with what to do and the cause, in one line. */
-export function problemSentence(error: unknown): string | undefined {
+/**
+ * The problem of the database that an error shows, with what to do and the cause, in one line.
+ *
+ * @param setting the one with the database's address
+ */
+export function problemSentence(error: unknown, setting = "DATABASE_URL"): string | undefined {
   const problem = problemOf(error);
   if (problem === undefined || !(error instanceof Error)) return undefined;
   const cause = error.message === "" ? "" : ` (${printable(error.message)})`;
-  return `${problem.sentence}: ${problem.todo}${cause}`;
+  const todo = problem.todo.replace("DATABASE_URL", setting);
+  return `${problem.sentence}: ${todo}${cause}`;
 }

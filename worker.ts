@@ -3,13 +3,16 @@ import { connectValkey } from "./cache/valkey.ts";
 import { ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
+import { directAddress, DirectAddressError } from "./db/direct_address.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
+import { noteProcess } from "./db/processes.ts";
 import { watchDatabase } from "./db/watch_database.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
 import { deepTrace } from "./jobs/deep_trace.ts";
+import { isDirect, untilDirect } from "./jobs/direct.ts";
 import { refreshTraces } from "./jobs/refresh_traces.ts";
 import { runRelay } from "./jobs/relay.ts";
 import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
@@ -36,13 +39,14 @@ const END_SLACK_MS = 8_000;
 try {
   await run(readSettings(WorkerSettings, Deno.env.toObject()));
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
+  if (!(error instanceof ConfigError || error instanceof DirectAddressError)) throw error;
   console.error(error.message);
   Deno.exit(1);
 }
 
 async function run(config: WorkerConfig): Promise<void> {
-  const { DATABASE_URL: url } = config;
+  const address = directAddress(config);
+  const { url } = address;
   const { log, flush } = createLog(config.LOG_LEVEL);
   logAddress(url, log);
   const sql = connect({ url, max: config.DATABASE_POOL_MAX, name: "lotline-worker" });
@@ -67,7 +71,17 @@ async function run(config: WorkerConfig): Promise<void> {
 
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
   const database = watchDatabase({ sql: queueSql, series: SERVICE_SERIES, log });
+  const noted = noteProcess({
+    sql: queueSql,
+    url,
+    kind: "worker",
+    connections: config.DATABASE_POOL_MAX + QUEUE_POOL,
+    timeZone: config.TIME_ZONE,
+    log,
+  });
+  const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
+  if (!canBegin) await untilDirect(address, log, signal).finally(flush);
   await Promise.all([
     noteTimeZone({ databaseUrl: url, setting: config.TIME_ZONE, log }, signal),
     runRelay({
@@ -98,6 +112,7 @@ async function run(config: WorkerConfig): Promise<void> {
   ]);
 
   database[Symbol.dispose]();
+  noted[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
   valkey?.close();
   log("info", "stopped");

@@ -21,6 +21,7 @@ import { connectValkey, type Valkey } from "../cache/valkey.ts";
 import { readSettings } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
 import { connect } from "../db/connect.ts";
+import { type DirectAddress, directAddress } from "../db/direct_address.ts";
 import type { Sql } from "../db/sql.ts";
 import { columns, printable } from "../terminal.ts";
 import { delay } from "../timing.ts";
@@ -158,13 +159,13 @@ const PROGRAM: Program<Command> = {
 A password is typed at a prompt, or read as one line from standard input when that is no terminal.`,
 };
 
-await runMain({ usage: usageOf(PROGRAM) }, async () => {
+let address: DirectAddress | undefined;
+await runMain({ usage: usageOf(PROGRAM), setting: () => address?.setting }, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
-  const { DATABASE_URL, VALKEY_URL, VALKEY_CA_FILE: caFile } = readSettings(
-    UserSettings,
-    Deno.env.toObject(),
-  );
-  const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-user" });
+  const settings = readSettings(UserSettings, Deno.env.toObject());
+  const { VALKEY_URL, VALKEY_CA_FILE: caFile } = settings;
+  address = directAddress(settings);
+  const sql = connect({ url: address.url, max: 1, name: "lotline-user" });
   const valkey = VALKEY_URL === undefined
     ? undefined
     : connectValkey(VALKEY_URL, () => {}, { caFile });

@@ -2,8 +2,8 @@
  * `deno task bench [workload…] [--json] [--seconds N]`: compares Lotline with the old server (a
  * stand-in) and with a bare server. This command starts all of them on this machine.
  *
- * `deno task bench gateway|cold-start|growth` and `deno task bench memory [--requests N]`: other
- * measurements, one at a time.
+ * `deno task bench gateway|cold-start|growth|poolers` and `deno task bench memory [--requests N]`:
+ * other measurements, one at a time.
  *
  * @module
  */

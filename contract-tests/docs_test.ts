@@ -3,6 +3,7 @@ import { ACCESS, type Access, ROLES } from "../auth/access.ts";
 import { KeysSettings, UserSettings } from "../auth/config.ts";
 import { ApiSettings, readSettings } from "../config.ts";
 import { MigrateSettings } from "../db/config.ts";
+import { DOCTOR_SETTINGS } from "../doctor/settings.ts";
 import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
 import { startApi } from "../testing/api.ts";
 import { allowedEnvironment, envExample, settingNames } from "../testing/settings.ts";
@@ -15,6 +16,7 @@ import {
   type Reference,
   referencesOf,
 } from "./pages.ts";
+import { hasTest, listMissingTests, shownTestsOf } from "./shown_tests.ts";
 
 /** What names a file of the cutover is checked by its own test. */
 const isOfCutover = ({ path }: Reference) => path.startsWith("cutover/");
@@ -25,6 +27,23 @@ Deno.test("every file that a page links to or names is there", async () => {
     ok(references.filter((one) => one.page === page).length > 10, page);
   }
   deepStrictEqual(await listMissing(references), []);
+});
+
+Deno.test("each surrounding of docs/managed-postgres.md is shown by a test that is there", async () => {
+  const shown = shownTestsOf(await readPage("docs/managed-postgres.md"));
+  ok(shown.length > 30, `${shown.length} rows`);
+  const ofService = shown.filter(({ file }) => !file.startsWith("cutover/"));
+  deepStrictEqual(await listMissingTests(ofService), []);
+});
+
+Deno.test("a test is found by a part of its name, and only by that", () => {
+  const source = 'Deno.test("a lot is stored", x);\nDeno.test(`a ${what} is ${status}`, y);';
+  deepStrictEqual(
+    ["lot is", "a … is …", "a lot is refused", "a … was", "x"].map((name) => hasTest(source, name)),
+    [true, true, false, false, false],
+  );
+  const [row] = shownTestsOf("## How each is tested\n| a | b |\n| - | - |\n| x | no test |\n");
+  deepStrictEqual(row?.file, "");
 });
 
 Deno.test("a page's references are its links, its paths, and files at the top", async () => {
@@ -76,6 +95,10 @@ for (
     deepStrictEqual(allowedEnvironment(task), settingNames([schema]));
   });
 }
+
+Deno.test("deno task doctor may read the settings of API and worker, and nothing else", () => {
+  deepStrictEqual(allowedEnvironment("doctor"), settingNames(DOCTOR_SETTINGS));
+});
 
 Deno.test("docs/development.md has every task", async () => {
   const { tasks } = JSON.parse(await readPage("deno.json"));

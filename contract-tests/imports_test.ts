@@ -13,6 +13,8 @@ const MAY_USE: Record<string, string[]> = {
   "main.ts": ["app.ts", "auth", "cache", "db"],
   "worker.ts": ["jobs", "cache", "db"],
   "app.ts": ["routes", "dry_run", "http", "lineage", "auth", "cache", "db"],
+  // The checks read what each other part leaves behind, and serve nothing.
+  doctor: ["command_line.ts", "doctor", "jobs", "auth", "cache", "db"],
   routes: ["routes", "http", "lineage", "audit", "auth", "cache", "db"],
   jobs: ["command_line.ts", "jobs", "audit", "lineage", "cache", "auth", "db"],
   audit: ["audit", "lineage", "db"],
@@ -44,6 +46,7 @@ const MAY_USE: Record<string, string[]> = {
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "terminal.ts": ["db/problems.ts"],
   "timing.ts": [],
+  "version.ts": [],
 };
 const FOR_EVERYTHING = [
   "byte_buffer.ts",
@@ -60,6 +63,7 @@ const FOR_EVERYTHING = [
   "terminal.ts",
   "timing.ts",
   "contract",
+  "version.ts",
 ];
 const ON_THEIR_OWN = new Set(["contract", "client", ...FOR_EVERYTHING]);
 /** The folder, or the file at the top, that a path of the project belongs to. */
@@ -111,6 +115,8 @@ Deno.test("the import check finds an import in the wrong direction", () => {
     ["lineage/walk.ts", "../routes/create_lot.ts"],
     ["db/traces.ts", "../lineage/walk.ts"],
     ["db/jobs.ts", "../jobs/worker.ts"],
+    ["jobs/worker.ts", "../doctor/run_checks.ts"],
+    ["doctor/run_checks.ts", "../routes/probes.ts"],
     ["errors.ts", "./log.ts"],
     ["routes/login.ts", "../cutover/exchange/route.ts"],
     ["jobs/relay.ts", "../cutover/routes/watch_routes.ts"],
@@ -149,6 +155,7 @@ Deno.test("only programs read the environment", async () => {
     "auth/keys_main.ts",
     "auth/user_main.ts",
     "db/migrate_main.ts",
+    "doctor/doctor_main.ts",
     "jobs/jobs_main.ts",
     "main.ts",
     "worker.ts",

@@ -31,6 +31,7 @@ const LEGACY_URL = serverUrl.meta({
 export const GatewaySettings = SharedSettings.pick({
   HOST: true,
   DATABASE_URL: true,
+  DATABASE_POOLER: true,
   TRUSTED_PROXIES: true,
   LOG_LEVEL: true,
 }).extend({
@@ -82,7 +83,11 @@ export const GatewaySettings = SharedSettings.pick({
 export type GatewayConfig = Readonly<z.output<typeof GatewaySettings>>;
 
 /** The settings of every command of `deno task cutover`. */
-export const CutoverSettings = SharedSettings.pick({ DATABASE_URL: true });
+export const CutoverSettings = SharedSettings.pick({
+  DATABASE_URL: true,
+  DATABASE_POOLER: true,
+  DATABASE_DIRECT_URL: true,
+});
 
 /** The settings of `deno task cutover probe`. */
 export const ProbeSettings = CutoverSettings.extend({
@@ -102,6 +107,8 @@ export const ParitySettings = z.object({
   DATABASE_URL: databaseUrl.optional().meta({
     description: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
   }),
+  DATABASE_POOLER: SharedSettings.shape.DATABASE_POOLER,
+  DATABASE_DIRECT_URL: SharedSettings.shape.DATABASE_DIRECT_URL,
   DRY_RUN_SECRET: dryRunSecret.optional().meta({
     description: "a secret of at least 32 characters, the same as the gateway's, or nothing",
   }),

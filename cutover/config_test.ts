@@ -31,6 +31,8 @@ Deno.test("the gateway needs five settings and has defaults for the others", () 
   const config = readSettings(GatewaySettings, { ...GATEWAY_MIN, AUTH_MODE: "odd", PORT: "odd" });
   deepStrictEqual({ ...config }, {
     ...GATEWAY_MIN,
+    DATABASE_URL: "postgres://lotline@localhost/plant?pool_mode=auto",
+    DATABASE_POOLER: "auto",
     HOST: "127.0.0.1",
     TRUSTED_PROXIES: [],
     LOG_LEVEL: "info",
@@ -118,6 +120,7 @@ for (
 refusesBadAddresses(["gateway"], 1, ["DATABASE_URL"], GATEWAY_MIN);
 refusesBadAddresses(["cutover", "status"], 2, ["DATABASE_URL"]);
 refusesBadAddresses(["parity", "report"], 2, ["DATABASE_URL"]);
+refusesBadAddresses(["legacy"], 1, ["DATABASE_URL"]);
 
 for (
   const [task, ...schemas] of [

@@ -17,6 +17,7 @@ const OF_THE_SERVICE = [
   "read_bytes.ts",
   "db/address_log.ts",
   "db/connect.ts",
+  "db/direct_address.ts",
   "db/sql.ts",
   "db/pg_errors.ts",
   "db/session.ts",
@@ -26,6 +27,7 @@ const OF_THE_SERVICE = [
   "db/query_deadline.ts",
   "db/journal.ts",
   "db/migrations.ts",
+  "db/processes.ts",
   "db/storable.ts",
   "db/watch_database.ts",
   "config.ts",
@@ -82,8 +84,8 @@ const FLOORS: Record<string, string[]> = {
     "routes",
     "exchange",
   ],
-  // The stand-in is a separate program, as the old server is; it shares only the reader of
-  // settings.
+  // The stand-in is a separate program, as the old server is; it shares only the readers of
+  // settings and addresses.
   legacy: [],
   // The settings, which every floor may use.
   "config.ts": [],
@@ -103,6 +105,7 @@ function isAllowed({ from, to }: Import): boolean {
   if (target !== undefined) {
     return target === floor || target === "config.ts" || FLOORS[floor]?.includes(target) === true;
   }
+  if (floor === "legacy" && to === "db/address.ts") return true;
   if (floor === "legacy" || floor === "config.ts") return to === "config.ts";
   return OF_THE_SERVICE.some((one) => to === one || to.startsWith(`${one}/`));
 }

@@ -3,6 +3,7 @@ import { type GatewayConfig, GatewaySettings } from "./config.ts";
 import { logAddress } from "../db/address_log.ts";
 import { connect } from "../db/connect.ts";
 import { CUTOVER_SERIES } from "../db/migrations.ts";
+import { noteProcess } from "../db/processes.ts";
 import { watchDatabase } from "../db/watch_database.ts";
 import { createLog } from "../log.ts";
 import { createAdmin } from "./admin/admin.ts";
@@ -45,6 +46,13 @@ async function run(config: GatewayConfig): Promise<void> {
   const redactor = createRedactor(dryRunSecret);
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
   const database = watchDatabase({ sql, series: CUTOVER_SERIES, log });
+  const noted = noteProcess({
+    sql,
+    url: databaseUrl,
+    kind: "gateway",
+    connections: ADMIN_POOL,
+    log,
+  });
 
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
@@ -97,7 +105,14 @@ async function run(config: GatewayConfig): Promise<void> {
   });
   const admin = Deno.serve(
     { hostname: config.GATEWAY_ADMIN_HOST, port: config.GATEWAY_ADMIN_PORT, onListen() {} },
-    createAdmin({ token: config.GATEWAY_ADMIN_TOKEN, sql, modes, metrics, log }),
+    createAdmin({
+      token: config.GATEWAY_ADMIN_TOKEN,
+      sql,
+      modes,
+      isSchemaBehind: () => database.isBehind,
+      metrics,
+      log,
+    }),
   );
   log("info", "listening", {
     hostname: config.HOST,
@@ -125,6 +140,7 @@ async function run(config: GatewayConfig): Promise<void> {
       [autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()),
     );
     database[Symbol.dispose]();
+    noted[Symbol.dispose]();
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

@@ -3,7 +3,7 @@
 import net from "node:net";
 import { userInfo } from "node:os";
 import type { Given, TargetServer, TlsMode, TlsVersion } from "./address_parameters.ts";
-import { readParts } from "./address_parts.ts";
+import { readParts, withPooler } from "./address_parts.ts";
 import { AddressError, isHost, MAX_ADDRESS_LENGTH, parsePort } from "./address_text.ts";
 
 export interface Host {
@@ -53,7 +53,7 @@ export interface Address {
   readonly ignored: readonly string[];
 }
 
-export { AddressError };
+export { AddressError, withPooler };
 
 const MAX_CONNECT_TIMEOUT_S = 10;
 const DEFAULT_PORT = 5432;
@@ -90,6 +90,11 @@ export function parseAddress(text: string): Address {
     pooler: given.pooler ?? "none",
     ignored: [...given.ignored],
   };
+}
+
+/** Whether the address itself says what stands before PostgreSQL. @throws {AddressError} */
+export function namesPooler(text: string): boolean {
+  return readParts(text).pooler !== undefined;
 }
 
 /** libpq's default. */

@@ -9,29 +9,61 @@ import { AddressError, isShown, percentDecoded } from "./address_text.ts";
 
 const SCHEMES = ["postgres://", "postgresql://"];
 
+/** The parts of an address as they are written; a part that is missing is empty. */
+interface Parts {
+  readonly credentials: string;
+  readonly hosts: string;
+  readonly database: string;
+  /** Undefined without its question mark. */
+  readonly query: string | undefined;
+}
+
 /** @throws {AddressError} */
-export function readParts(text: string): Given {
+function partsOf(text: string): Parts {
   const scheme = SCHEMES.find((one) => text.startsWith(one));
   if (scheme === undefined) {
     throw new AddressError(
       "expected postgres:// or postgresql://, such as postgres://user:password@host:5432/database",
     );
   }
-  const given: Given = { ignored: new Set() };
   const rest = text.slice(scheme.length);
   const mark = rest.search(/[@/]/);
   const start = rest[mark] === "@" ? mark + 1 : 0;
-  if (start > 0) readCredentials(given, rest.slice(0, mark));
   const place = rest.slice(start);
   const end = indexOrEnd(place, /[/?]/);
-  readHosts(given, place.slice(0, end));
   const tail = place.slice(end);
   const query = tail.includes("?") ? tail.indexOf("?") : tail.length;
-  const database = tail.slice(1, query);
+  return {
+    credentials: rest.slice(0, start),
+    hosts: place.slice(0, end),
+    database: tail.slice(1, query),
+    query: query < tail.length ? tail.slice(query + 1) : undefined,
+  };
+}
+
+/** @throws {AddressError} */
+export function readParts(text: string): Given {
+  const { credentials, hosts, database, query = "" } = partsOf(text);
+  const given: Given = { ignored: new Set() };
+  if (credentials !== "") readCredentials(given, credentials.slice(0, -1));
+  readHosts(given, hosts);
   if (database.includes("@")) throw rawAt("database");
   if (database !== "") given.dbname = decoded("the database", database);
-  readParameters(given, tail.slice(query + 1));
+  readParameters(given, query);
   return given;
+}
+
+/**
+ * The address with the setting DATABASE_POOLER as its last parameter, which counts. With `auto` what the
+ * address itself says counts.
+ *
+ * @throws {AddressError}
+ */
+export function withPooler(text: string, setting: "auto" | "none" | "transaction"): string {
+  if (setting === "auto" && readParts(text).pooler !== undefined) return text;
+  const { query } = partsOf(text);
+  const separator = query === undefined ? "?" : query === "" || query.endsWith("&") ? "" : "&";
+  return `${text}${separator}pool_mode=${setting}`;
 }
 
 function indexOrEnd(text: string, pattern: RegExp): number {

@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { pool } from "./pool.ts";
-import { openSession, type SessionOptions, settingsOf } from "./session.ts";
+import { openSession } from "./session.ts";
+import { addressOf, type SessionOptions, settingsOf } from "./session_settings.ts";
 import type { Sql } from "./sql.ts";
 
 interface ConnectOptions {
@@ -35,6 +36,6 @@ export function connect(options: ConnectOptions): Sql {
   };
   // It makes the statements and never connects. Batches read its `max`.
   const open = () => Promise.reject(new Error("statements are sent by the pool"));
-  const sql: Sql = postgres({ ...settingsOf(url, session, open), max });
+  const sql: Sql = postgres({ ...settingsOf(addressOf(url), {}, open), max });
   return pool(sql, { address: url, max, open: (onEnd) => openSession(url, { ...session, onEnd }) });
 }

@@ -52,6 +52,13 @@ export async function isSlotClaimed(sql: Sql, { name, at }: Slot): Promise<boole
   return count > 0;
 }
 
+/** The last slot of each entry that was claimed, by the entry's name. */
+export async function listLastSlots(sql: Sql): Promise<Readonly<Record<string, string>>> {
+  const rows = await timed(sql)<{ name: string; slot: string }[]>`
+    select name, max(slot) as slot from lotline.cron_runs group by name order by name limit 100`;
+  return Object.fromEntries(rows.map(({ name, slot }) => [name, slot]));
+}
+
 /**
  * Puts a job that nobody waits for into the queue, once a slot, unless one of its kind waits or runs
  * already. Returns whether it did.

@@ -13,6 +13,13 @@ export interface Query extends Promise<unknown> {
   /** Called with each row instead of adding it to the result. */
   forEachFn?: (row: unknown, result: unknown[]) => void;
   readonly cursorFn?: unknown;
+  /** The text, at the places of its parameters in parts. */
+  strings: readonly string[];
+  /** `simple`: sent as text without parameters. `prepare`: with a name, unless it is false. */
+  options: { readonly simple?: boolean; readonly prepare?: boolean };
+  retried?: unknown;
+  /** When its caller gives up, by `performance.now()`; nothing of it may be stored after that. */
+  until?: number;
 }
 
 type Handler = (query: Query) => void;
@@ -113,4 +120,50 @@ export function onResult(query: Query, succeeded: () => void): void {
     succeeded();
     resolve(result);
   };
+}
+
+/** Marks a statement whose caller waits only until this moment, by `performance.now()`. */
+export function setDeadline(query: Promise<unknown>, until: number): void {
+  (query as Query).until = until;
+}
+
+/** The statement's text up to its first parameter. */
+export function textOf(query: Query): string {
+  return query.strings[0] ?? "";
+}
+
+/** Sends a statement without parameters as this text, which may have several statements. */
+export function sendAsText(query: Query, text: string): void {
+  query.strings = [text];
+  query.options = { ...query.options, simple: true, prepare: false };
+}
+
+/** Sends a statement as one of the extended protocol, also when it is a text without parameters. */
+export function sendExtended(query: Query): void {
+  query.options = { ...query.options, simple: false };
+  if (query.options.prepare === false) skipDescription(query);
+}
+
+/** Sends a statement without preparing it; one that is sent as text is not changed. */
+export function sendUnnamed(query: Query): void {
+  query.options = { ...query.options, prepare: false };
+  skipDescription(query);
+}
+
+/** Whether a statement is prepared, so that postgres.js may send it again. */
+export function isNamed({ options }: Query): boolean {
+  return options.simple !== true && options.prepare !== false;
+}
+
+/** Makes a statement that failed ready to be sent again. */
+export function resetForRepeat(query: Query): void {
+  query.retried = undefined;
+}
+
+/**
+ * Without the round trip in which PostgreSQL tells the types of the parameters: it reads each as the
+ * statement needs it.
+ */
+function skipDescription(query: Query): void {
+  Object.defineProperty(query, "describeFirst", { get: () => false, set() {}, configurable: true });
 }

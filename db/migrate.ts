@@ -1,5 +1,5 @@
-import type postgres from "postgres";
 import { delay } from "../timing.ts";
+import { connect } from "./connect.ts";
 import {
   type AppliedStep,
   readJournal,
@@ -7,10 +7,22 @@ import {
   SCHEMA_LOCK,
   SPLIT_JOURNAL,
 } from "./journal.ts";
+import { findLockHolder } from "./lock_holders.ts";
+import {
+  describeBlockers,
+  REPORT_AFTER_MS,
+  REPORT_EVERY_MS,
+  type StepWatch,
+  waitForTurn,
+  watchStep,
+} from "./migration_waits.ts";
 import { ALL_SERIES, readSteps, type Series, type Step, titleOf } from "./migrations.ts";
 import { differencesFromOldSchema } from "./old_schema.ts";
 import { isLockTimeout, isResponse } from "./pg_errors.ts";
+import { oneRow } from "./one_row.ts";
+import { isTooOld, problem } from "./problems.ts";
 import { openSession } from "./session.ts";
+import type { Sql } from "./sql.ts";
 
 const LOCK_POLL_MS = 200;
 
@@ -24,7 +36,7 @@ export class MigrationError extends Error {
  * used as it is. Each step happens wholly or not at all; concurrent runs take turns. The steps of a
  * series whose folder is gone stay as they are.
  *
- * @param report called with a line for each step that was applied
+ * @param report called with a line for each step that was applied, and for each wait of over a second
  * @throws {MigrationError} when a step fails, an applied step's file was edited, or the existing tables
  * aren't the old server's
  */
@@ -37,7 +49,8 @@ export async function migrate(
   // Without the timeouts of a request: building an index on a large table takes as long as it takes.
   await using session = openSession(url, { name: "lotline-migrate" });
   const { sql } = session;
-  await takeTurn(sql);
+  await refuseOldServer(sql);
+  await takeTurn(sql, report);
   await refuseForeignSchema(sql);
   const journal = await readJournal(sql);
   const due = allSeries.flatMap(({ name }) =>
@@ -46,15 +59,23 @@ export async function migrate(
       journal.steps.filter(({ series }) => series === name),
     )
   );
-  const timed = async (title: string, work: () => Promise<void>) => {
+  await using watcher = await openWatcher(url, sql);
+  const timed = async (title: string, work: (watch: StepWatch) => Promise<void>) => {
     const started = performance.now();
-    await work();
+    await work(watchStep({ ...watcher, title, report }));
     report(`${title}: done in ${Math.round(performance.now() - started)} ms`);
   };
   if (journal.isUnsplit) {
-    await timed("journal split into series", () => splitJournal(sql));
+    await timed("journal split into series", (watch) => splitJournal(sql, watch));
   }
-  for (const step of due) await timed(titleOf(step), () => apply(sql, step));
+  for (const step of due) await timed(titleOf(step), (watch) => apply(sql, step, watch));
+}
+
+/** A connection beside the migration's, which may be waiting; it is opened when a step takes long. */
+async function openWatcher(url: string, migrating: Sql) {
+  const { pid } = oneRow(await migrating<{ pid: number }[]>`select pg_backend_pid() as pid`);
+  const sql = connect({ url, max: 1, name: "lotline-migrate-watch" });
+  return { sql, pid, [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }) };
 }
 
 /**
@@ -62,16 +83,32 @@ export async function migrate(
  * that waits inside PostgreSQL holds a snapshot, for which an index that the other run builds
  * concurrently would wait: a deadlock.
  */
-async function takeTurn(sql: postgres.Sql): Promise<void> {
+async function takeTurn(sql: Sql, report: (line: string) => void): Promise<void> {
+  let reportAt = performance.now() + REPORT_AFTER_MS;
   for (;;) {
     const [row] = await sql<{ mine: boolean }[]>`
       select pg_try_advisory_lock(${SCHEMA_LOCK}) as mine`;
     if (row?.mine) return;
+    if (performance.now() >= reportAt) {
+      reportAt = performance.now() + REPORT_EVERY_MS;
+      const holder = await findLockHolder(sql, SCHEMA_LOCK);
+      if (holder !== undefined) report(waitForTurn(holder));
+    }
     await delay(LOCK_POLL_MS);
   }
 }
 
-async function refuseForeignSchema(sql: postgres.Sql): Promise<void> {
+async function refuseOldServer(sql: Sql): Promise<void> {
+  const { version } = oneRow(
+    await sql<{ version: number }[]>`
+      select current_setting('server_version_num')::int as version`,
+  );
+  if (!isTooOld(version)) return;
+  const { sentence, todo } = problem("old_server");
+  throw new MigrationError(`${sentence}: ${todo}; nothing was changed`);
+}
+
+async function refuseForeignSchema(sql: Sql): Promise<void> {
   const differences = await differencesFromOldSchema(sql);
   if (differences.length === 0) return;
   throw new MigrationError(
@@ -106,9 +143,9 @@ const BEGIN = "begin; set local lock_timeout = '300ms'";
 const LOCK_TRIES = 6;
 const BETWEEN_LOCK_TRIES_MS = 400;
 
-async function apply(sql: postgres.Sql, step: Step): Promise<void> {
+async function apply(sql: Sql, step: Step, watch: StepWatch): Promise<void> {
   const { statements, undo } = step;
-  await untilLocked(sql, { title: titleOf(step), undo }, async () => {
+  await untilLocked(sql, { title: titleOf(step), undo, watch }, async () => {
     // An interrupted run may have left something that only looks finished.
     await sql.unsafe(undo ?? BEGIN);
     await sql.unsafe(statements);
@@ -117,21 +154,25 @@ async function apply(sql: postgres.Sql, step: Step): Promise<void> {
   });
 }
 
-async function splitJournal(sql: postgres.Sql): Promise<void> {
-  await untilLocked(sql, { title: "Splitting the journal" }, async () => {
+async function splitJournal(sql: Sql, watch: StepWatch): Promise<void> {
+  await untilLocked(sql, { title: "Splitting the journal", watch }, async () => {
     await sql.unsafe(`${BEGIN}; ${SPLIT_JOURNAL}; commit`);
   });
 }
 
 /** Runs `once` until it gets its locks, at most {@link LOCK_TRIES} times, and undoes what failed. */
 async function untilLocked(
-  sql: postgres.Sql,
-  { title, undo }: { readonly title: string; readonly undo?: string | undefined },
+  sql: Sql,
+  { title, undo, watch }: {
+    readonly title: string;
+    readonly undo?: string | undefined;
+    readonly watch: StepWatch;
+  },
   once: () => Promise<void>,
 ): Promise<void> {
   for (let tries = 1;; tries++) {
     try {
-      return await once();
+      return await watch.during(once);
     } catch (cause) {
       if (!isResponse(cause)) {
         throw new MigrationError(
@@ -146,9 +187,13 @@ async function untilLocked(
         );
       });
       if (!isLockTimeout(cause) || tries === LOCK_TRIES) {
-        throw new MigrationError(`${title} failed and left nothing behind: ${cause.message}`, {
-          cause,
-        });
+        const waited = isLockTimeout(cause) && watch.blockers.length > 0
+          ? `: it waited for ${describeBlockers(watch.blockers)}`
+          : "";
+        throw new MigrationError(
+          `${title} failed and left nothing behind: ${cause.message}${waited}`,
+          { cause },
+        );
       }
     }
     await delay(BETWEEN_LOCK_TRIES_MS);

@@ -1,5 +1,6 @@
 /**
- * `deno task migrate`: brings the database at `DATABASE_URL` up to date.
+ * `deno task migrate`: brings the database at `DATABASE_DIRECT_URL`, or else at `DATABASE_URL`, up to
+ * date.
  *
  * @module
  */
@@ -7,16 +8,29 @@
 import { runMain } from "../command_line.ts";
 import { readSettings } from "../config.ts";
 import { MigrateSettings } from "./config.ts";
+import {
+  type DirectAddress,
+  directAddress,
+  DirectAddressError,
+  requireDirect,
+} from "./direct_address.ts";
 import { migrate, MigrationError } from "./migrate.ts";
 import { MigrationFolderError } from "./migrations.ts";
 import { findZones, TimeZoneError, warningOf } from "./time_zone_sources.ts";
 
+let address: DirectAddress | undefined;
 await runMain(
-  { told: [MigrationError, MigrationFolderError, TimeZoneError], misused: 1 },
+  {
+    told: [DirectAddressError, MigrationError, MigrationFolderError, TimeZoneError],
+    misused: 1,
+    setting: () => address?.setting,
+  },
   async () => {
-    const { DATABASE_URL, TIME_ZONE } = readSettings(MigrateSettings, Deno.env.toObject());
-    const warning = await warningAbout(DATABASE_URL, TIME_ZONE);
-    await migrate(DATABASE_URL, console.log);
+    const settings = readSettings(MigrateSettings, Deno.env.toObject());
+    address = directAddress(settings);
+    await requireDirect(address, "migrate");
+    const warning = await warningAbout(address.url, settings.TIME_ZONE);
+    await migrate(address.url, console.log);
     if (warning !== undefined) console.log(warning);
   },
 );

@@ -1,3 +1,4 @@
+import { holdsLock } from "./lock_holders.ts";
 import type { Sql } from "./sql.ts";
 import { noteChangedLots } from "./trace_changes.ts";
 import { oneRow } from "./one_row.ts";
@@ -138,9 +139,11 @@ export async function laterTransaction(sql: Sql): Promise<string> {
   return oneRow(await sql<{ id: string }[]>`select pg_current_xact_id()::text as id`).id;
 }
 
-// The advisory lock of the one relay that works, until its connection ends. Any number that nothing
-// else in the database locks.
-const RELAY_LOCK = 5_684_632;
+/**
+ * The advisory lock of the one relay that works, until its connection ends. Any number that nothing
+ * else in the database locks.
+ */
+export const RELAY_LOCK = 5_684_632;
 
 /** Takes the lock if it is free; returns whether this connection has it now. */
 export async function tryRelayLock(sql: Sql): Promise<boolean> {
@@ -156,5 +159,4 @@ export const RELAY_STATE = `
   select count(*)::int as relays,
     max(extract(epoch from clock_timestamp() - activity.state_change))::float8 as silent
   from pg_locks left join pg_stat_activity activity using (pid)
-  where locktype = 'advisory' and classid = 0 and objid = ${RELAY_LOCK} and objsubid = 1 and granted
-    and database = (select oid from pg_database where datname = current_database())`;
+  where ${holdsLock(RELAY_LOCK)}`;

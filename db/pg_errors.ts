@@ -88,6 +88,16 @@ export function isStaleStatement(error: unknown): boolean {
   return ["0A000", "25P02"].includes(codeOf(error));
 }
 
+/** Whether a prepared statement is missing, or a table was changed after it was prepared. */
+export function isForgottenStatement(error: unknown): boolean {
+  return ["26000", "0A000"].includes(codeOf(error));
+}
+
+/** Whether a connection goes through another pooler than it seemed. */
+export function isOtherPooler(error: unknown): boolean {
+  return codeOf(error) === "26000" || kindOf(error) === "pooler_parameter";
+}
+
 /**
  * Whether a value can't be stored: 22 data exceptions, 23502 not null, 23514 check, 54000 longer than
  * an index entry can be.
@@ -110,6 +120,14 @@ export function isMissingRight(error: unknown): boolean {
 /** Whether a table or its schema is missing. */
 export function isMissingTable(error: unknown): boolean {
   return ["42P01", "3F000"].includes(codeOf(error));
+}
+
+/**
+ * Whether a statement names what the database doesn't have, such as a column or a function. A database
+ * that lacks a migration is one cause, a fault of this code another.
+ */
+export function isMissingObject(error: unknown): boolean {
+  return ["42703", "42704", "42883", "42P10"].includes(codeOf(error));
 }
 
 /** The name of the constraint that a statement violated. */

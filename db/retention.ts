@@ -21,6 +21,7 @@ const EXPIRED = {
     and (state <> 'dead' or finished_at < now() - interval '30 days')`,
   cron_runs: "slot < now() - interval '30 days'",
   idempotency_keys: "created_at < now() - interval '24 hours'",
+  processes: "seen_at < now() - interval '1 hour'",
   traces: "created_at < now() - interval '7 days'",
   audits: `created_at < now() - interval '90 days' and id is distinct from (${LAST_AUDIT})`,
 } as const;

@@ -1,15 +1,19 @@
-import { Buffer } from "node:buffer";
-import type { Duplex } from "node:stream";
 import postgres from "postgres";
-import { type Address, parseAddress } from "./address.ts";
 import { collectRows, intercept, onFailure, onResult } from "./driver.ts";
 import { LinkError } from "./link_error.ts";
-import { isResponse, isWrongServer } from "./pg_errors.ts";
+import { isOtherPooler, isResponse, isWrongServer } from "./pg_errors.ts";
+import { forgetPooler } from "./pooler.ts";
 import { reportWrongServer } from "./servers.ts";
+import {
+  addressOf,
+  type SessionOptions,
+  settingsOf,
+  startupParameters,
+} from "./session_settings.ts";
 import { watchSilence } from "./silence.ts";
 import type { Sql } from "./sql.ts";
 import { Opener } from "./startup.ts";
-import { TYPES } from "./values.ts";
+import { createRoute } from "./statement_route.ts";
 
 /** One connection to PostgreSQL; disposing closes it. */
 export interface Session extends AsyncDisposable {
@@ -18,34 +22,11 @@ export interface Session extends AsyncDisposable {
   readonly isUsable: boolean;
 }
 
-/** Of PostgreSQL's settings those in ms; 0 is never. */
-export interface SessionOptions {
-  /** The `application_name` in `pg_stat_activity`. */
-  readonly name: string;
-  readonly statementTimeoutMs?: number;
-  readonly lockTimeoutMs?: number;
-  /** PostgreSQL closes an idle connection after this long. */
-  readonly idleTimeoutMs?: number;
-  /** The same while a transaction is open. */
-  readonly idleInTransactionTimeoutMs?: number;
-  /** For each host of the address; 5 s by default. */
-  readonly connectTimeoutMs?: number;
-  /** Whether only a transaction that begins as `read write` may write. */
-  readonly readOnly?: boolean;
-  /** Whether it reads times as PostgreSQL has it for the address; by default in UTC, month before day. */
-  readonly readsAsServer?: boolean;
-  /** Called when the connection has ended, for whatever reason. */
-  readonly onEnd?: () => void;
-}
-
 const CONNECT_TIMEOUT_MS = 5_000;
 /** How much later than PostgreSQL's own timeout a response may come, in ms. */
 const LINK_SLACK_MS = 1_000;
 /** How long running statements may take when a session ends, in s. */
 const END_TIMEOUT_S = 1;
-/** PostgreSQL cuts off what is longer, in bytes. */
-const MAX_NAME = 63;
-const MAX_ADDRESSES = 16;
 
 /** Thrown by a statement that was to follow others on a lost connection. */
 class SessionLostError extends Error {
@@ -55,69 +36,6 @@ class SessionLostError extends Error {
 }
 
 const lost = () => new SessionLostError("the connection of a session is lost");
-
-const addresses = new Map<string, Address>();
-
-/** The same text is parsed once. @throws {AddressError} */
-function addressOf(text: string): Address {
-  const known = addresses.get(text);
-  if (known !== undefined) return known;
-  const address = parseAddress(text);
-  if (addresses.size >= MAX_ADDRESSES) addresses.clear();
-  addresses.set(text, address);
-  return address;
-}
-
-/**
- * The settings of postgres.js. It gets parts of the address, since it reads an address by rules of its
- * own: parameters of the address replace ours there.
- *
- * @param open the `socket` of postgres.js
- */
-export function settingsOf(text: string, options: SessionOptions, open: () => Promise<Duplex>) {
-  const address = addressOf(text);
-  const { hosts, user, password, database } = address;
-  return {
-    // Spread without its type, since the types of postgres.js don't know these forms.
-    ...({
-      socket: open,
-      // For its messages alone. With two hosts it would swallow errors.
-      host: [hosts[0]?.name],
-      port: [hosts[0]?.port],
-      // A function, since it would replace an empty password by one of the environment.
-      pass: () => password,
-      connection: startupParameters(address, options),
-    } as object),
-    user,
-    database,
-    // All of these are the opener's.
-    ssl: false as const,
-    connect_timeout: 0,
-    keep_alive: null,
-    fetch_types: false,
-    onnotice: () => {},
-    types: TYPES,
-  };
-}
-
-/**
- * What PostgreSQL gets at the start, as text: postgres.js leaves out `0` and `false`. PostgreSQL applies
- * the address's `options` first, so ours win.
- */
-function startupParameters({ options: given, nameSuffix }: Address, options: SessionOptions) {
-  const name = nameSuffix === undefined ? options.name : `${options.name}/${nameSuffix}`;
-  return {
-    ...(given !== undefined && { options: given }),
-    application_name: Buffer.from(name).subarray(0, MAX_NAME).toString(),
-    ...(options.readsAsServer !== true && { TimeZone: "UTC", DateStyle: "ISO, MDY" }),
-    statement_timeout: String(options.statementTimeoutMs ?? 0),
-    lock_timeout: String(options.lockTimeoutMs ?? 0),
-    idle_session_timeout: String(options.idleTimeoutMs ?? 0),
-    idle_in_transaction_session_timeout: String(options.idleInTransactionTimeoutMs ?? 0),
-    // Without it the server's own setting holds, which may say that it is read-only.
-    ...(options.readOnly === true && { default_transaction_read_only: "on" }),
-  };
-}
 
 /**
  * A connection of its own, for a lock, a temporary table, or a transaction of several statements
@@ -140,14 +58,24 @@ export function openSession(url: string, options: SessionOptions): Session {
     onReady(socket) {
       socket.on("data", silence.received);
       silence.begin();
+      route.onReady(socket, {
+        onStart: silence.received,
+        onBroken: (error) => opener.fail(error),
+      });
     },
     // Waiting statements would be sent over a new connection, outside their transaction.
     lost,
   });
   let isUsable = true;
+  const route = createRoute(address, options, {
+    open: opener.open,
+    // No connection was opened, so none ends.
+    onUnknown: () => options.onEnd?.(),
+    lost,
+  });
   const openedAt = performance.now();
   const connection: Sql = postgres({
-    ...settingsOf(url, options, opener.open),
+    ...settingsOf(address, startupParameters(address, options), route.open),
     max: 1,
     max_lifetime: null,
     onclose: () => {
@@ -169,6 +97,7 @@ export function openSession(url: string, options: SessionOptions): Session {
         silence.settled();
         // A read-only session refuses writes on every server.
         if (isWrongServer(error) && !options.readOnly) reportWrongServer(url, openedAt);
+        if (isOtherPooler(error)) forgetPooler(address);
         if (isResponse(error) && !arrived.hasRows) return;
         isUsable = false;
         // Those behind it were sent already and have results of their own.
@@ -176,7 +105,7 @@ export function openSession(url: string, options: SessionOptions): Session {
       });
       onResult(query, silence.settled);
       silence.sent();
-      send(query);
+      route.run(query, send);
     }),
     { end },
   );

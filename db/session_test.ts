@@ -1,6 +1,7 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { freshDatabase } from "../testing/database.ts";
-import { openSession, type SessionOptions } from "./session.ts";
+import { openSession } from "./session.ts";
+import type { SessionOptions } from "./session_settings.ts";
 
 const database = await freshDatabase({ migrated: false });
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());

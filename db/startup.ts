@@ -19,7 +19,8 @@ interface OpenerOptions {
   readonly timeoutMs: number;
   /** Whether the session itself requests to be read-only. */
   readonly isReadOnly: boolean;
-  readonly onReady: (socket: net.Socket) => void;
+  /** @param reported the parameters that the server has sent */
+  readonly onReady: (socket: net.Socket, reported: ReadonlyMap<string, string>) => void;
   /** The error for a statement that would need another connection than the session's first. */
   readonly lost: () => Error;
 }
@@ -118,7 +119,7 @@ export class Opener {
     } else if (this.#state === "opening") {
       this.#state = "ready";
       forgetFailure(attempt);
-      if (this.#link !== undefined) this.#options.onReady(this.#link.socket);
+      if (this.#link !== undefined) this.#options.onReady(this.#link.socket, outcome.reported);
     }
   }
 

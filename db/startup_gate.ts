@@ -14,7 +14,7 @@ import { mismatch } from "./target_server.ts";
 
 /** How an attempt ends. */
 export type Outcome =
-  | { readonly kind: "ready" }
+  | { readonly kind: "ready"; readonly reported: ReadonlyMap<string, string> }
   /** Another attempt may succeed. */
   | { readonly kind: "next"; readonly error: unknown }
   /** PostgreSQL refuses the login with this encryption; the other one is tried. */
@@ -107,7 +107,7 @@ class Gate {
     const { attempt: { target }, isReadOnly } = this.#options;
     const reason = mismatch(target, this.#reported, isReadOnly);
     if (reason !== undefined) return this.#giveUp(reason);
-    this.#end({ kind: "ready" });
+    this.#end({ kind: "ready", reported: this.#reported });
     return bytes;
   }
 

@@ -101,7 +101,7 @@ export async function readZones(sql: Sql, setting: string | undefined): Promise<
 /** The setting in PostgreSQL's spelling. */
 async function checked(sql: Sql, setting: string): Promise<string> {
   const query = sql<{ zone: string }[]>`
-    select set_config('TimeZone', ${setting}, false) as zone`;
+    select set_config('TimeZone', ${setting}, true) as zone`;
   const [row] = await queryWithDeadline(sql, query, DEADLINE_MS).catch((cause) => {
     throw isRefusedValue(cause) ? new TimeZoneError(setting, { cause }) : cause;
   });

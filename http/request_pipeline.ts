@@ -28,6 +28,8 @@ export interface PipelineDeps {
   readonly effects: Effects;
   /** The first of them is the outermost. */
   readonly steps?: readonly Step[];
+  /** Whether the database is known to lack migrations. */
+  readonly isSchemaBehind: () => boolean;
   readonly metrics: Metrics;
   readonly log: Log;
 }
@@ -61,7 +63,8 @@ const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, m
  * concurrent requests, errors as JSON, one log line.
  */
 export function createRequestPipeline(
-  { app, guard, cors, readClient, limits, effects, steps = [], metrics, log }: PipelineDeps,
+  { app, guard, cors, readClient, limits, effects, steps = [], isSchemaBehind, metrics, log }:
+    PipelineDeps,
 ): Serve {
   let inFlight = 0;
   let delayed = 0;
@@ -159,6 +162,11 @@ export function createRequestPipeline(
     return await app.router.fetch(unwrapped, state);
   }
 
+  function refuse(thrown: unknown, state: RequestState): Response {
+    state.refused = toApiError(thrown, isSchemaBehind());
+    return errorResponse(state.refused);
+  }
+
   function count(
     { operation, refused, wouldRefuse }: RequestState,
     tokenFault: TokenFault | undefined,
@@ -170,11 +178,6 @@ export function createRequestPipeline(
       metrics.refused(operation, refused.code);
     }
   }
-}
-
-function refuse(thrown: unknown, state: RequestState): Response {
-  state.refused = toApiError(thrown);
-  return errorResponse(state.refused);
 }
 
 /** The token's fault, when the request was refused for it or would have been. */

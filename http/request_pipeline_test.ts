@@ -94,6 +94,7 @@ function smallService(inFlight: number, steps: readonly Step[] = []) {
     limits: { bytes: 1024, deadlineMs: 1_000, inFlight },
     effects: NO_EFFECTS,
     steps,
+    isSchemaBehind: () => false,
     metrics: createMetrics(),
     log: (level, event, fields) => {
       lines.push({ level, event, ...fields });

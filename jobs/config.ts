@@ -43,6 +43,8 @@ const USUAL_TEMPERATURES =
 /** The settings of `deno task worker`. */
 export const WorkerSettings = SharedSettings.pick({
   DATABASE_URL: true,
+  DATABASE_POOLER: true,
+  DATABASE_DIRECT_URL: true,
   DATABASE_POOL_MAX: true,
   VALKEY_URL: true,
   VALKEY_CA_FILE: true,
@@ -77,4 +79,8 @@ export const WorkerSettings = SharedSettings.pick({
 export type WorkerConfig = Readonly<z.output<typeof WorkerSettings>>;
 
 /** The settings of `deno task jobs`. */
-export const JobsSettings = SharedSettings.pick({ DATABASE_URL: true });
+export const JobsSettings = SharedSettings.pick({
+  DATABASE_URL: true,
+  DATABASE_POOLER: true,
+  DATABASE_DIRECT_URL: true,
+});

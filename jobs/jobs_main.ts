@@ -20,6 +20,7 @@ import {
 import { readSettings } from "../config.ts";
 import { JobsSettings } from "./config.ts";
 import { connect } from "../db/connect.ts";
+import { type DirectAddress, directAddress } from "../db/direct_address.ts";
 import type { Sql } from "../db/sql.ts";
 import {
   cancelJob,
@@ -124,10 +125,11 @@ const PROGRAM: Program<Command> = {
 ACCOUNT is an account's id, or an address in AUTH_MODE=legacy; AGE is such as 30s, 15m, 2h or 7d.`,
 };
 
-await runMain({ usage: usageOf(PROGRAM) }, async () => {
+let address: DirectAddress | undefined;
+await runMain({ usage: usageOf(PROGRAM), setting: () => address?.setting }, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
-  const { DATABASE_URL } = readSettings(JobsSettings, Deno.env.toObject());
-  const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-jobs" });
+  address = directAddress(readSettings(JobsSettings, Deno.env.toObject()));
+  const sql = connect({ url: address.url, max: 1, name: "lotline-jobs" });
   try {
     console.log(await command.run(sql, typed));
   } finally {

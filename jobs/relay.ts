@@ -1,13 +1,14 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
 import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
-import { laterTransaction, readOutbox, removeFromOutbox, tryRelayLock } from "../db/outbox.ts";
+import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
 import { noteLostChanges, wakeRefresh } from "../db/trace_changes.ts";
 import { isWrongServer } from "../db/pg_errors.ts";
 import { onWrongServer } from "../db/servers.ts";
 import { openSession } from "../db/session.ts";
 import type { Log } from "../log.ts";
-import { delay, withDeadline } from "../timing.ts";
+import { delay } from "../timing.ts";
+import { createTurns, RELAY_NAME } from "./relay_turn.ts";
 import { createFailureLog } from "./run_loop.ts";
 
 /*
@@ -18,8 +19,6 @@ import { createFailureLog } from "./run_loop.ts";
 
 /** How often it reads the outbox, in ms: responses show a change at most that much later. */
 const TICK_MS = 20;
-/** How often a waiting relay tries to take its turn, in ms. */
-const TURN_MS = 1_000;
 const RETRY_MS = 300;
 const MAX_RETRY_MS = 2_400;
 /** How often changed deep traces are marked, in ms. */
@@ -41,33 +40,26 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
   const onRound = () => {
     if (failure.succeeded()) deps.log("info", "relay_recovered");
   };
+  const turns = createTurns(deps.log);
   while (!stop.aborted) {
     const left = new AbortController();
     using _departing = onWrongServer(deps.databaseUrl, () => left.abort());
     const end = AbortSignal.any([stop, left.signal]);
     try {
       await using session = openSession(deps.databaseUrl, {
-        name: "lotline-relay",
+        name: RELAY_NAME,
         statementTimeoutMs: STATEMENT_MS,
         lockTimeoutMs: STATEMENT_MS,
         idleTimeoutMs: IDLE_MS,
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
       });
-      await takeTurn(end, session.sql);
+      await turns.take(end, session.sql);
       await relay(end, session.sql, deps, onRound);
     } catch (error) {
       const failures = failure.failed(error);
       const retryMs = isWrongServer(error) ? RETRY_MS : RETRY_MS * 2 ** (failures - 1);
       await delay(Math.min(retryMs, MAX_RETRY_MS), stop);
     }
-  }
-}
-
-/** Waits for the relay's lock, which ends with the connection. */
-async function takeTurn(stop: AbortSignal, sql: Sql): Promise<void> {
-  while (!stop.aborted) {
-    if (await withStatementDeadline(tryRelayLock(sql))) return;
-    await delay(TURN_MS, stop);
   }
 }
 
@@ -80,22 +72,22 @@ async function relay(
 ): Promise<void> {
   let from = "0";
   let refreshedAt = -Infinity;
-  const lossAt = watchLosses(() => withStatementDeadline(laterTransaction(sql)));
+  const lossAt = watchLosses(() => laterTransaction(sql));
   invalidation?.beginTurn();
   while (!stop.aborted) {
     const began = performance.now();
-    const batch = await withStatementDeadline(readOutbox(sql, from));
+    const batch = await readOutbox(sql, from);
     const loss = await lossAt(batch);
     await invalidation?.apply({
       lotCodes: batch.lotCodes,
       everything: batch.everything || loss === "over",
       complete: loss !== "open",
     });
-    if (batch.transactions.length > 0) await withStatementDeadline(removeFromOutbox(sql, batch));
-    if (loss === "over") await withStatementDeadline(noteLostChanges(sql, batch.lost));
+    if (batch.transactions.length > 0) await removeFromOutbox(sql, batch);
+    if (loss === "over") await noteLostChanges(sql, batch.lost);
     from = batch.horizon;
     if (began - refreshedAt > REFRESH_MS) {
-      await withStatementDeadline(wakeRefresh(sql));
+      await wakeRefresh(sql);
       refreshedAt = began;
     }
     onRound();
@@ -128,11 +120,4 @@ export function watchLosses(
     openUntil = undefined;
     return "over";
   };
-}
-
-/** The result of a statement. @throws {Error} PostgreSQL is silent: the connection is then closed */
-async function withStatementDeadline<T>(result: PromiseLike<T>): Promise<T> {
-  return await withDeadline(result, STATEMENT_MS + 1_000, () => {
-    throw new Error(`no answer from PostgreSQL in ${STATEMENT_MS} ms`);
-  });
 }

@@ -24,6 +24,7 @@ Deno.test("an empty database has nothing to delete", async () => {
     jobs: 0,
     cron_runs: 0,
     idempotency_keys: 0,
+    processes: 0,
     traces: 0,
     audits: 0,
     trace_chunks: 0,
@@ -46,8 +47,11 @@ Deno.test("jobs that ended long ago are deleted, in as many batches as needed; o
     select 'goes', 'done', now() - interval '8 days' from generate_series(1, 2500)`;
   await sql`insert into lotline.cron_runs (name, slot) values
     ('upkeep', now() - interval '31 days'), ('upkeep', now() - interval '29 days')`;
+  await sql`insert into lotline.processes (id, kind, started_at, seen_at) values
+    (gen_random_uuid(), 'api', now(), now() - interval '61 minutes'),
+    (gen_random_uuid(), 'api', now(), now() - interval '59 minutes')`;
   const deleted = await keepUp(database);
-  deepStrictEqual([deleted?.jobs, deleted?.cron_runs], [2_503, 1]);
+  deepStrictEqual([deleted?.jobs, deleted?.cron_runs, deleted?.processes], [2_503, 1, 1]);
   const left = await sql`select kind, count(*)::int from lotline.jobs group by kind`;
   deepStrictEqual([...left], [{ kind: "stays", count: 5 }]);
 });
@@ -98,6 +102,7 @@ Deno.test("traces are deleted after 7 days, audits after 90 except the last one 
     jobs: 0,
     cron_runs: 0,
     idempotency_keys: 0,
+    processes: 0,
     traces: 2,
     audits: 2,
     trace_chunks: 1_203,

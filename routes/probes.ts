@@ -1,4 +1,5 @@
 import { z } from "@hono/zod-openapi";
+import { checkValkey } from "../cache/valkey_check.ts";
 import { checkDatabase, type Finding } from "../db/readiness_checks.ts";
 import { ApiError } from "../errors.ts";
 import { respond } from "../http/response.ts";
@@ -31,17 +32,17 @@ export const getLiveness = (app: App) =>
  */
 export const getReadiness = (app: App, { sql, database, valkey }: RouteDeps) =>
   operation(app, readiness, async (c) => {
-    const [problem, findings] = await Promise.all([
-      valkey?.problem(),
+    const [{ reason }, findings] = await Promise.all([
+      checkValkey(valkey),
       checkDatabase(sql, () => database.schema(DATABASE_TIMEOUT_MS), DATABASE_TIMEOUT_MS),
     ]);
     const [failure, ...others] = findings.filter(({ level }) => level === "failure");
     if (failure !== undefined) throw notReady([failure, ...others]);
-    const state = valkey === undefined ? "off" : problem === undefined ? "up" : "away";
+    const state = valkey === undefined ? "off" : reason === undefined ? "up" : "away";
     return respond(c, 200, {
       status: "ready",
       valkey: state,
-      ...(problem !== undefined && { valkey_problem: problem }),
+      ...(reason !== undefined && { valkey_problem: reason }),
     });
   });
 

@@ -71,7 +71,8 @@ const DEFINITIONS = [
 
 /**
  * The whole contents of the database, a sorted list of lines: each definition, and each row as
- * text. A row has its physical place, so that a rewritten one differs even with the same values.
+ * text, except those of unlogged tables. A row has its physical place, so that a rewritten one differs
+ * even with the same values.
  * Each line starts with the schema it belongs to (`*` for the database itself).
  */
 export async function dump(sql: postgres.Sql): Promise<string[]> {
@@ -79,10 +80,11 @@ export async function dump(sql: postgres.Sql): Promise<string[]> {
   for (const query of DEFINITIONS) {
     for (const [line] of await sql.unsafe(query).values()) lines.push(String(line));
   }
+  // Running processes write to unlogged tables all the time.
   const tables = await sql<{ schema: string; name: string }[]>`
     select nspname as schema, relname as name
     from pg_class join pg_namespace n on n.oid = relnamespace
-    where ${sql.unsafe(OURS)} and relkind in ('r', 'S', 'm')`;
+    where ${sql.unsafe(OURS)} and relkind in ('r', 'S', 'm') and relpersistence <> 'u'`;
   for (const { schema, name } of tables) {
     const rows = await sql`
       select ctid::text, row(r.*)::text as row from ${sql(`${schema}.${name}`)} r`;

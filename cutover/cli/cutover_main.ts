@@ -9,6 +9,7 @@ import { type Program, readCommand, runMain, usageOf } from "../../command_line.
 import { readSettings } from "../../config.ts";
 import { CutoverSettings } from "../config.ts";
 import { connect } from "../../db/connect.ts";
+import { type DirectAddress, directAddress } from "../../db/direct_address.ts";
 import { calibrate } from "./calibrate.ts";
 import { clear, history, kill, release, rollback, sample, set } from "./changes.ts";
 import type { Command } from "./command.ts";
@@ -41,11 +42,17 @@ const PROGRAM: Program<Command> = {
   notes: "Exit status: 0 done, 1 refused or failed, 2 not used as above or settings missing.",
 };
 
-await runMain({ usage: usageOf(PROGRAM), told: [RouteRefusedError] }, async () => {
+let address: DirectAddress | undefined;
+const ending = {
+  usage: usageOf(PROGRAM),
+  told: [RouteRefusedError],
+  setting: () => address?.setting,
+};
+await runMain(ending, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
   const json = typed.options.json === true;
   const environment = Deno.env.toObject();
-  const { DATABASE_URL } = readSettings(command.settings ?? CutoverSettings, environment);
+  address = directAddress(readSettings(command.settings ?? CutoverSettings, environment));
   const interrupted = new AbortController();
   if (command.isLong) {
     Deno.addSignalListener("SIGINT", () => {
@@ -54,7 +61,7 @@ await runMain({ usage: usageOf(PROGRAM), told: [RouteRefusedError] }, async () =
       interrupted.abort();
     });
   }
-  const sql = connect({ url: DATABASE_URL, max: 1, name: "lotline-cutover" });
+  const sql = connect({ url: address.url, max: 1, name: "lotline-cutover" });
   try {
     const said = await command.run({
       sql,

@@ -151,3 +151,19 @@ Deno.test("drop lists the tables and fails; with --yes they are gone, and comman
   match(dropped.output, /^12 tables of the cutover were dropped\./);
   match((await cutover(["status"], database.url)).error, /: run deno task migrate \(/);
 });
+
+Deno.test("the commands use DATABASE_DIRECT_URL, and name it when it is wrong", async () => {
+  await using database = await freshDatabase();
+  const nowhere = Object.assign(new URL(database.url), { port: "1" }).href;
+  const direct = { DATABASE_URL: nowhere, DATABASE_DIRECT_URL: database.url };
+  for (const words of [["status"], ["drop", "--yes"]]) {
+    const { code, error } = await taskOutput(["cutover", ...words], direct);
+    deepStrictEqual([code, error], [0, ""]);
+  }
+  const wrong = { DATABASE_URL: database.url, DATABASE_DIRECT_URL: nowhere };
+  for (const words of [["status"], ["drop", "--yes"]]) {
+    const { code, error } = await taskOutput(["cutover", ...words], wrong);
+    strictEqual(code, 1);
+    match(error, /^The database can't be reached: check host and port in DATABASE_DIRECT_URL, /);
+  }
+});

@@ -1,6 +1,7 @@
 import { RefusedError } from "../../command_line.ts";
 import { readSettings } from "../../config.ts";
 import type { Sql } from "../../db/sql.ts";
+import { directAddress } from "../../db/direct_address.ts";
 import { readJournal, SCHEMA_LOCK } from "../../db/journal.ts";
 import { openSession } from "../../db/session.ts";
 import { columns } from "../../terminal.ts";
@@ -41,8 +42,8 @@ export const drop: Command = {
   does: "removes the cutover's tables and evidence at its end; without --yes it lists them",
   options: { yes: { type: "boolean" } },
   async run({ environment }, typed) {
-    const { DATABASE_URL } = readSettings(CutoverSettings, environment);
-    await using session = openSession(DATABASE_URL, {
+    const { url } = directAddress(readSettings(CutoverSettings, environment));
+    await using session = openSession(url, {
       name: "lotline-cutover",
       lockTimeoutMs: LOCK_TIMEOUT_MS,
     });

@@ -37,6 +37,7 @@ import {
 import { listTablesWithOtherRows, loadSeed } from "../../dev/seed.ts";
 import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
+import { type DirectAddress, directAddress } from "../../db/direct_address.ts";
 import { openSession } from "../../db/session.ts";
 import { findZones, TimeZoneError } from "../../db/time_zone_sources.ts";
 import { liveRulesOf, loadApprovals } from "../compare/approvals.ts";
@@ -69,8 +70,9 @@ const PROGRAM: Program<Command> = {
   commands: {
     report: {
       usage: "[--since T] [--until T] [--out FOLDER]",
-      does: `writes the evidence of the cutover, from DATABASE_URL, as report.md, report.html and
-      report.json into FOLDER ("parity-report" unless given); T is such as 2026-11-25T08:00Z`,
+      does: `writes the evidence of the cutover, from DATABASE_DIRECT_URL or else DATABASE_URL, as
+      report.md, report.html and report.json into FOLDER ("parity-report" unless given); T is such as
+      2026-11-25T08:00Z`,
       options: { since: TEXT, until: TEXT, out: TEXT },
       run: runReport,
     },
@@ -123,9 +125,17 @@ Exit status: 0 passed; 1 failed (a wrong response, the verdict fail, a request w
 nothing recorded); 2 the check could not be made`,
 };
 
+/** Where evidence and exchanges are read, once it is known. */
+let evidence: DirectAddress | undefined;
+
 if (import.meta.main) {
   await runMain(
-    { usage: usageOf(PROGRAM), told: [TimeZoneError], failed: 2 },
+    {
+      usage: usageOf(PROGRAM),
+      told: [TimeZoneError],
+      failed: 2,
+      setting: () => evidence?.setting,
+    },
     () => run(Deno.args, Deno.env.toObject()),
   );
 }
@@ -142,7 +152,7 @@ export async function run(args: string[], environment: Environment): Promise<num
 async function runReport(typed: Typed, settings: ParityConfig): Promise<number> {
   const period = { since: momentOf(typed, "since"), until: momentOf(typed, "until") };
   const approvals = await loadApprovals();
-  await using session = openSession(databaseOf(settings), { name: "lotline-parity" });
+  await using session = openSession(evidenceOf(settings), { name: "lotline-parity" });
   const data = await readReport(session.sql, period, approvals);
   const folder = textOption(typed, "out") ?? "parity-report";
   const blocks = documentOf(data);
@@ -224,7 +234,7 @@ async function runRecordLive(typed: Typed, settings: ParityConfig): Promise<numb
     perOperation: wholeNumber("--per-operation", each, [1, MAX_PER_OPERATION]),
     side: upstreamOf(textOption(typed, "side")),
   };
-  const databaseUrl = databaseOf(settings);
+  const databaseUrl = evidenceOf(settings);
   const zone = await zoneOf(settings);
   const stop = new AbortController();
   const onSignal = () => stop.abort();
@@ -283,6 +293,15 @@ function baseOf(typed: Typed, { BASE }: ParityConfig): string {
 function databaseOf({ DATABASE_URL }: ParityConfig): string {
   if (DATABASE_URL !== undefined) return DATABASE_URL;
   throw new RefusedError("Name the database in DATABASE_URL");
+}
+
+/**
+ * For commands that only read. What empties tables uses DATABASE_URL alone: the other address may be
+ * left from another environment.
+ */
+function evidenceOf(settings: ParityConfig): string {
+  evidence = directAddress({ ...settings, DATABASE_URL: databaseOf(settings) });
+  return evidence.url;
 }
 
 /** The zone in which the server reads times without an offset, if a setting or its database says it. */

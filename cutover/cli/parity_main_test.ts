@@ -104,6 +104,19 @@ Deno.test("a database with other rows stays unchanged, unless its owner insists"
   deepStrictEqual([...await sql`select from lots where lot_code = 'OURS-1'`], []);
 });
 
+Deno.test("what empties tables uses DATABASE_URL, never a direct address that is left from elsewhere", async () => {
+  await using database = await freshDatabase();
+  await using other = await freshDatabase();
+  await other.sql`insert into lots (lot_code) values ('OTHERS-1')`;
+  const { code } = await parity(["verify", "--yes-wipe-this-database"], {
+    BASE: "http://127.0.0.1:9",
+    DATABASE_URL: database.url,
+    DATABASE_DIRECT_URL: other.url,
+  });
+  strictEqual(code, 1);
+  deepStrictEqual([...await other.sql`select lot_code from lots`], [{ lot_code: "OTHERS-1" }]);
+});
+
 async function startSeeded() {
   const database = await freshDatabase();
   await resetToSeed(database.sql, await loadSeed());
@@ -200,15 +213,19 @@ Deno.test("a live recording without exchanges writes no file, and says so", asyn
 Deno.test("the report is three files, the same each time, and exits with 1 when a route fails", async () => {
   await using old = await startSeeded();
   const { sql, url } = old.database;
-  const report = async (folder: string) => {
+  const report = async (folder: string, env: Record<string, string> = { DATABASE_URL: url }) => {
     const args = ["report", "--since", "2026-11-25", "--out", old.file(folder)];
-    const { code, out } = await parity(args, { DATABASE_URL: url });
+    const { code, out } = await parity(args, env);
     const read = (name: string) => Deno.readTextFile(`${old.file(folder)}/report.${name}`);
     return { code, out, files: [await read("md"), await read("html"), await read("json")] };
   };
   await sql`insert into lotline.route_outcomes
     values ('login', 1, '2026-11-25T08:00Z', 'same', '', 5)`;
-  const [one, two] = [await report("one"), await report("two")];
+  const direct = {
+    DATABASE_URL: Object.assign(new URL(url), { port: "1" }).href,
+    DATABASE_DIRECT_URL: url,
+  };
+  const [one, two] = [await report("one"), await report("two", direct)];
   strictEqual(one.code, 0);
   match(one.out, /^getHealth: not enough yet; /);
   match(one.out, /^not enough yet, from 2026-11-25T00:00:00.000Z until 2026-11-25T08:01:00.000Z/m);

@@ -1,0 +1,124 @@
+import { dirname, join } from "node:path";
+import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
+
+/*
+ * Programs of Debian's releases, unpacked beside each other and started with their own libraries. Nothing
+ * is installed, and the machine's own lists of packages stay as they are.
+ */
+
+export type Release = "bookworm" | "trixie";
+
+const MIRROR = "http://deb.debian.org/debian";
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/** A program's packages with all libraries that they link. */
+const PGBOUNCER: Readonly<Record<Release, readonly string[]>> = {
+  bookworm: [
+    "pgbouncer",
+    "libc6",
+    "libssl3",
+    "libevent-2.1-7",
+    "libc-ares2",
+    "libpam0g",
+    "libsystemd0",
+    "libaudit1",
+    "libcap-ng0",
+    "libcap2",
+    "libcrypt1",
+    "libgcrypt20",
+    "libgpg-error0",
+    "liblz4-1",
+    "liblzma5",
+    "libzstd1",
+  ],
+  trixie: [
+    "pgbouncer",
+    "libc6",
+    "libssl3t64",
+    "libevent-2.1-7t64",
+    "libcares2",
+    "libpam0g",
+    "libsystemd0",
+    "libaudit1",
+    "libcap-ng0",
+    "libcap2",
+    "libcrypt1",
+    "libzstd1",
+    "zlib1g",
+  ],
+};
+
+/** A program and the arguments before its own. */
+export interface DebianProgram {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/**
+ * PgBouncer of a release: 1.18 in bookworm, 1.24 in trixie. Fetched once; safe to call from several
+ * processes at the same time.
+ *
+ * @throws Error when the machine has no apt, or the packages can't be fetched
+ */
+export async function debianPgBouncer(release: Release): Promise<DebianProgram> {
+  const folder = join(stateFolder(), "programs", `pgbouncer-${release}`);
+  makeReachableFolder(dirname(folder));
+  using claim = await Deno.open(`${folder}.lock`, { write: true, create: true });
+  await claim.lock(true);
+  if (!await exists(folder)) await fetchInto(folder, release);
+  const triple = Deno.build.arch === "aarch64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+  const loader = Deno.build.arch === "aarch64" ? "ld-linux-aarch64.so.1" : "ld-linux-x86-64.so.2";
+  const libraries = [`lib/${triple}`, `usr/lib/${triple}`].map((path) => join(folder, path));
+  const [old = "", merged = ""] = libraries.map((path) => join(path, loader));
+  return {
+    command: await exists(old) ? old : merged,
+    args: ["--library-path", libraries.join(":"), join(folder, "usr/sbin/pgbouncer")],
+  };
+}
+
+async function fetchInto(folder: string, release: Release): Promise<void> {
+  const work = `${folder}.half`;
+  await Deno.remove(work, { recursive: true }).catch(() => {});
+  const [lists, cache, packages, tree] = ["lists", "cache", "packages", "tree"]
+    .map((name) => join(work, name)) as [string, string, string, string];
+  for (const path of [`${lists}/partial`, `${cache}/archives/partial`, packages, tree]) {
+    await Deno.mkdir(path, { recursive: true });
+  }
+  const sources = join(work, "sources.list");
+  await Deno.writeTextFile(sources, `deb [signed-by=${KEYRING}] ${MIRROR} ${release} main\n`);
+  const options = [
+    `Dir::Etc::sourcelist=${sources}`,
+    "Dir::Etc::sourceparts=/dev/null",
+    `Dir::State::lists=${lists}`,
+    "Dir::State::status=/dev/null",
+    `Dir::Cache=${cache}`,
+    "Acquire::Languages=none",
+    "Acquire::Retries=3",
+    "APT::Sandbox::User=root",
+  ].flatMap((option) => ["-o", option]);
+  await run("apt-get", [...options, "-q", "update"], work);
+  await run("apt-get", [...options, "-q", "download", ...PGBOUNCER[release]], packages);
+  for await (const { name } of Deno.readDir(packages)) {
+    await run("dpkg-deb", ["-x", join(packages, name), tree], work);
+  }
+  await Deno.rename(tree, folder);
+  await Deno.remove(work, { recursive: true });
+}
+
+async function run(command: string, args: readonly string[], cwd: string): Promise<void> {
+  const result = await new Deno.Command(command, {
+    args: [...args],
+    cwd,
+    env: { LC_ALL: "C" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  if (result.success) return;
+  const reason = new TextDecoder().decode(result.stderr).trim();
+  throw new Error(`${command} ${args.at(-1)} failed: ${reason}`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
