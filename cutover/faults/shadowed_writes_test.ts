@@ -9,7 +9,7 @@ import { eventually } from "../../testing/eventually.ts";
 import { DRY_RUN_SECRET, startGateway } from "../testing/gateway.ts";
 import { startLegacyProcess } from "../testing/legacy_process.ts";
 
-const POSTS = 10_000;
+const POSTS = 4_000;
 const AT_ONCE = 16;
 
 Deno.test(`${POSTS} shadowed writes leave Lotline's database unchanged`, async () => {
