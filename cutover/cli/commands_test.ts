@@ -350,7 +350,7 @@ Deno.test("Ctrl-C and the end of a terminal end its plan, and the route stays", 
     const running = async () =>
       (await sql`select from lotline.plans where ended_at is null and progress like '%waits%'`)
         .count === 1;
-    await eventually("it waits in shadow", running);
+    await eventually("it waits in shadow", running, { seconds: 60 });
     match(
       (await typed(status)).text,
       /^Plan \d+ \(createLot, by .*\): carried out at a terminal, /m,
