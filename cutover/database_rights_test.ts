@@ -6,6 +6,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { startFaultyService } from "../testing/faulty_service.ts";
 import { DRY_RUN_SECRET, GATEWAY_ADMIN_TOKEN, startGateway } from "./testing/gateway.ts";
+import { insertPlan } from "./rollout/plans_table.ts";
 import { startLegacyProcess } from "./testing/legacy_process.ts";
 
 const PAGE = new URL("../docs/security.md", import.meta.url);
@@ -82,6 +83,16 @@ Deno.test("the rights named in docs/security.md are enough for everything that t
       return (await gateway.modes()).getTraceability === "legacy";
     });
     await notify("POST", "/routes/getTraceability/clear", {});
+    const steps = [{ name: "shadow" }] as const;
+    await insertPlan(sql, {
+      operations: ["getHealth"],
+      options: { steps, soakMs: 0, samples: 1, patienceMs: 60_000 },
+      note: { who: "test", why: "rights" },
+    });
+    await eventually(
+      "it carries out a plan",
+      async () => (await gateway.modes()).getHealth === "shadow",
+    );
     await notify("POST", "/kill", {});
     await notify("POST", "/release", {});
     for (const line of gateway.log.lines) ok(!/permission denied/.test(line), line);

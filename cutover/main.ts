@@ -12,6 +12,7 @@ import { createDepartureLog } from "./exchange/departure.ts";
 import { startGatewayServer } from "./proxy/server.ts";
 import { serverLimits } from "./proxy/server_limits.ts";
 import { startAutoRollback } from "./rollout/auto_rollback.ts";
+import { startPlanRunner } from "./rollout/plan_runner.ts";
 import { loadLiveRules } from "./compare/approvals.ts";
 import { createGatewayMetrics } from "./evidence/metrics.ts";
 import { followModes } from "./routes/watch_routes.ts";
@@ -26,7 +27,7 @@ const GRACE_MS = 15_000;
 const DRAIN_MS = 3_000;
 /** How long the rest of the end may take, in ms. */
 const END_SLACK_MS = 7_000;
-/** Connections for the admin API and for recordings. */
+/** Connections for the admin API, plans and recordings. */
 const ADMIN_POOL = 2;
 
 try {
@@ -66,6 +67,7 @@ async function run(config: GatewayConfig): Promise<void> {
       modes.lookNow();
     },
   });
+  const plans = startPlanRunner({ sql, log, onMoved: modes.lookNow });
   const recorder = createRecorder({ sql, redactor, log });
   const limits = serverLimits({
     bodyBytes: config.GATEWAY_BODY_LIMIT,
@@ -137,7 +139,7 @@ async function run(config: GatewayConfig): Promise<void> {
     shadow[Symbol.dispose]();
     await Promise.all([recorder[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
     await Promise.all(
-      [autoRollback, modes, retention].map((part) => part[Symbol.asyncDispose]()),
+      [autoRollback, plans, modes, retention].map((part) => part[Symbol.asyncDispose]()),
     );
     database[Symbol.dispose]();
     noted[Symbol.dispose]();

@@ -90,6 +90,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   differences: deleteOlder("lotline.differences", "at", "90 days"),
   evidence_collectors: deleteOlder("lotline.evidence_collectors", "stored_at", "30 days"),
   recordings: deleteOlder("lotline.recordings", "until", "1 day"),
+  plans: deleteOlder("lotline.plans", "ended_at", COUNTS_AGE),
 };
 
 /**

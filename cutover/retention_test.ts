@@ -16,6 +16,7 @@ const NOTHING = {
   differences: 0,
   evidence_collectors: 0,
   recordings: 0,
+  plans: 0,
 };
 
 /** Stores outcomes that are old enough to delete. */
@@ -28,6 +29,23 @@ const givenOldOutcomes = ({ sql }: TestDatabase, count: number) =>
 Deno.test("an empty database has nothing to delete", async () => {
   await using database = await freshDatabase();
   deepStrictEqual(await keepUp(database), NOTHING);
+});
+
+Deno.test("plans are deleted 400 days after their end", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  for (const days of [401, 399]) {
+    await sql`
+      insert into lotline.plans (
+        operations, places, steps, soak_ms, samples, patience_ms, forced, detached, who, why,
+        ended_at, outcome
+      )
+      values (
+        '{login}', '[1,2)', 'shadow', 0, 1, 0, false, true, 'tester', 'a test',
+        now() - ${days}::int * interval '1 day', 'done'
+      )`;
+  }
+  strictEqual((await keepUp(database)).plans, 1);
 });
 
 Deno.test("counts of the gateway are deleted after 400 days, differences after 90, processes after 30", async () => {

@@ -2,7 +2,8 @@
  * `deno task dev`: the whole system on this machine with no settings, until Ctrl-C.
  *
  * Optional settings: `PORT` (8000), `LOTLINE_DATA` (the state folder), `--verbose` (shows the API's
- * log). `--cutover` also starts the task `practice`: an old server and a gateway to practise with.
+ * log). `--cutover` also starts the task `practice`: an old server and a gateway to practise with. An
+ * API that ends is then started again. `--break OPERATION` plants a fault there.
  *
  * @module
  */
@@ -20,6 +21,7 @@ import { claimFolder, FolderTakenError } from "./folder_claim.ts";
 import { freePort, freePortAfter, isTaken, PortTakenError } from "./free_port.ts";
 import { greeting } from "./greeting.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
+import { type RestartedService, startRestarted } from "./restarted_service.ts";
 import { type ServiceProcess, startService, stopLeftOver } from "./service_process.ts";
 import { makeReachableFolder, PROJECT_FOLDER, serverUser, stateFolder } from "./state_folder.ts";
 import { endWithTask } from "./task_parent.ts";
@@ -40,6 +42,8 @@ if (import.meta.main) {
     await run(running, {
       verbose: Deno.args.includes("--verbose"),
       cutover: Deno.args.includes("--cutover"),
+      fault: faultIn(Deno.args),
+      isStopping,
     });
   } catch (error) {
     // A part that is stopped during its start fails; the stop itself ends this process.
@@ -51,10 +55,27 @@ if (import.meta.main) {
   }
 }
 
+/** The fault that `--break` names, without `=` or with it; undefined: none. */
+function faultIn(args: readonly string[]): string | undefined {
+  const at = args.findIndex((arg) => arg === "--break" || arg.startsWith("--break="));
+  if (at < 0) return undefined;
+  if (!args.includes("--cutover")) {
+    console.error("--break plants a fault in a practice: add --cutover");
+    Deno.exit(2);
+  }
+  const [, text = args[at + 1] ?? ""] = /^--break=(.*)$/.exec(args[at] ?? "") ?? [];
+  return text;
+}
+
 /** Starts everything, and returns only by throwing. Each part is added to `running`. */
 async function run(
   running: AsyncDisposableStack,
-  { verbose, cutover }: { verbose: boolean; cutover: boolean },
+  { verbose, cutover, fault, isStopping }: {
+    verbose: boolean;
+    cutover: boolean;
+    fault: string | undefined;
+    isStopping: () => boolean;
+  },
 ): Promise<never> {
   const began = performance.now();
   const state = await openStateFolder(running);
@@ -85,8 +106,8 @@ async function run(
   const dryRunSecret = cutover ? crypto.randomUUID().replaceAll("-", "") : undefined;
   const shared = { DATABASE_URL: databaseUrl, ...(valkey && { VALKEY_URL: valkey.url }) };
   const begin = await sizeOf(files.apiLog);
-  const api = running.use(
-    await startApi({
+  const start = () =>
+    startApi({
       port,
       env: {
         ...shared,
@@ -96,8 +117,9 @@ async function run(
       },
       logFile: files.apiLog,
       pidFile: files.api,
-    }),
-  );
+    });
+  // In a practice its death is one of the things to try.
+  const api = running.use(cutover ? await startRestarted(start) : await start());
   const worker = running.use(
     await startService({
       name: "worker",
@@ -108,7 +130,7 @@ async function run(
       isReady: (log) => log.includes('"event":"working"'),
     }),
   );
-  const services = [api, worker];
+  const services: (ServiceProcess | RestartedService)[] = [api, worker];
   if (dryRunSecret) {
     const practice = await startService({
       name: "practice of a cutover",
@@ -118,6 +140,7 @@ async function run(
         SERVICE_URL: `http://127.0.0.1:${port}`,
         DRY_RUN_SECRET: dryRunSecret,
         LOTLINE_DATA: state,
+        ...fault !== undefined && { PRACTICE_BREAK: fault },
       },
       logFile: files.practiceLog,
       pidFile: files.practice,
@@ -136,7 +159,7 @@ async function run(
   }));
   const shown = verbose ? { file: files.apiLog, begin } : undefined;
   if (cutover) console.log(await Deno.readTextFile(files.practiceLog));
-  return await watch(services, database, shown);
+  return await watch(services, database, shown, isStopping);
 }
 
 /** Claims the state folder for this run. */
@@ -235,16 +258,22 @@ async function makeKeys(path: string): Promise<void> {
 
 /** Waits until a part ends unexpectedly. With a log, shows new lines of it. */
 async function watch(
-  services: readonly ServiceProcess[],
+  services: readonly (ServiceProcess | RestartedService)[],
   database: PostgresServer,
   log: { file: string; begin: number } | undefined,
+  isStopping: () => boolean,
 ): Promise<never> {
   for (;;) {
     if (log) log.begin = await show(log.file, log.begin);
-    for (const { name, pid, logTail } of services) {
-      if (!isRunning(pid)) {
+    for (const service of services) {
+      const { name, pid, logTail } = service;
+      if (isRunning(pid)) continue;
+      if (!("restart" in service) || isStopping()) {
         throw new Error(`The ${name} ended by itself. The last lines of its log:\n${logTail()}`);
       }
+      say(`The ${name} (process ${pid}) ended by itself: starting it again`);
+      await service.restart();
+      say(`The ${name} runs again (process ${service.pid})`);
     }
     if (!isRunning(database.pid)) {
       throw new Error(`PostgreSQL ended by itself. Its log: ${database.dataDir}.log`);

@@ -7,13 +7,14 @@ import { ApiError, toApiError } from "../../errors.ts";
 import { describeError, type Log } from "../../log.ts";
 import { readBytes } from "../../read_bytes.ts";
 import { withDeadline } from "../../timing.ts";
+import { risksOf } from "../rollout/risks.ts";
 import { canaryWarnings } from "../rollout/verdicts.ts";
 import type { Modes } from "../routes/watch_routes.ts";
 import { type Operation, operationById } from "../exchange/operations.ts";
 import { routeJson, stateJson } from "./route_json.ts";
 import { modeOf, NoteForm, RouteRefusedError } from "../routes/routing.ts";
 import { listChanges, MAX_CHANGES } from "../routes/route_changes.ts";
-import { clearLatch, release, returnToLegacy, setMode } from "../routes/routes_table.ts";
+import { clearLatch, release, rollBackByHand, setMode } from "../routes/routes_table.ts";
 
 /** How long a kill waits for PostgreSQL, in ms, before it holds only in this process. */
 const KILL_WAIT_MS = 2_000;
@@ -24,6 +25,8 @@ const ModeBody = z.strictObject({
   sample_percent: z.int().min(0).max(100).optional(),
   /** Refuses the change if the route has another epoch by now. */
   expected_epoch: z.int().min(0).optional(),
+  /** Accepts a greater share for Lotline without the verdict `pass`. */
+  force: z.boolean().default(false),
   ...NoteForm.shape,
 });
 const NoteBody = z.strictObject(NoteForm.shape);
@@ -88,6 +91,10 @@ export function createAdmin({ token, sql, modes, isSchemaBehind, metrics, log }:
         "mode is one of legacy shadow canary service, with canary_percent from 1 to 99 for canary alone";
       throw new ApiError("outside_contract", why);
     }
+    const risks = body.force ? [] : await risksOf(sql, [operation], mode);
+    if (risks.length > 0) {
+      throw new RouteRefusedError(`${risks.join(" ")} To set it anyway, send "force": true`);
+    }
     const warnings = await canaryWarnings(sql, [operation], mode);
     const { route, changed } = await setMode(sql, {
       operation,
@@ -103,9 +110,9 @@ export function createAdmin({ token, sql, modes, isSchemaBehind, metrics, log }:
   });
   app.post("/routes/:operation/rollback", async (c) => {
     const operation = operationOf(c.req.param("operation"));
-    const moved = await returnToLegacy(sql, [operation], await noteIn(c));
+    const [held] = await rollBackByHand(sql, [operation], await noteIn(c));
     modes.lookNow();
-    return c.json({ changed: moved.length > 0 });
+    return c.json({ changed: held?.moved === true, held: true });
   });
   app.post("/routes/:operation/clear", async (c) => {
     const operation = operationOf(c.req.param("operation"));

@@ -61,10 +61,10 @@ Deno.test("a canary that would move none of the clients seen in shadow is set wi
   const epoch = await givenRoute(sql, "login", { name: "shadow" });
   await givenClients(sql, { ...clients, epoch, buckets: [500, 9_000] });
   const canary = { mode: "canary", ...NOTE };
-  const none = await send("PUT", "/routes/login", { ...canary, canary_percent: 5 });
+  const none = await send("PUT", "/routes/login", { ...canary, canary_percent: 5, force: true });
   match(none.json.warning, /^canary 5 % would move none of 2 clients seen; /);
   await givenClients(sql, { ...clients, epoch: epoch + 1, buckets: [500, 9_000] });
-  const half = await send("PUT", "/routes/login", { ...canary, canary_percent: 50 });
+  const half = await send("PUT", "/routes/login", { ...canary, canary_percent: 50, force: true });
   deepStrictEqual([half.json.changed, half.json.warning], [true, undefined]);
 });
 
@@ -77,6 +77,7 @@ Deno.test("a route is set, refused, rolled back, cleared and recorded over the a
     mode: "canary",
     canary_percent: 10,
     sample_percent: 20,
+    force: true,
     ...NOTE,
   });
   strictEqual(set.status, 200, set.text);
@@ -99,12 +100,18 @@ Deno.test("a route is set, refused, rolled back, cleared and recorded over the a
   }]);
   deepStrictEqual((await send("POST", "/routes/login/clear", NOTE)).json, { changed: true });
   deepStrictEqual((await send("POST", "/routes/login/clear", NOTE)).json, { changed: false });
-  await send("PUT", "/routes/login", { mode: "service", ...NOTE });
+  const untried = await send("PUT", "/routes/login", { mode: "service", ...NOTE });
+  strictEqual(untried.status, 409);
+  match(untried.json.error, /^login is on legacy without the verdict pass: .*send "force": true$/);
+  await send("PUT", "/routes/login", { mode: "service", force: true, ...NOTE });
   await eventually(
     "it is followed",
     () => Promise.resolve(modes.routeOf("login").mode.name === "service"),
   );
-  deepStrictEqual((await send("POST", "/routes/login/rollback", NOTE)).json, { changed: true });
+  const rollback = () => send("POST", "/routes/login/rollback", NOTE);
+  deepStrictEqual((await rollback()).json, { changed: true, held: true });
+  deepStrictEqual((await rollback()).json, { changed: false, held: true });
+  strictEqual((await send("PUT", "/routes/login", { mode: "shadow", ...NOTE })).status, 409);
 
   const { json: { changes } } = await send("GET", "/changes?operation=login&limit=3");
   deepStrictEqual(changes.map(({ what }: { what: string }) => what), ["rollback", "set", "clear"]);
@@ -122,7 +129,12 @@ Deno.test("status shows the stored routes and their state in this process", asyn
   await using admin = startAdmin(database.url);
   const { ask: send } = admin;
   await admin.ready();
-  await send("PUT", "/routes/login", { mode: "canary", canary_percent: 10, ...NOTE });
+  await send("PUT", "/routes/login", {
+    mode: "canary",
+    canary_percent: 10,
+    force: true,
+    ...NOTE,
+  });
   deepStrictEqual((await send("POST", "/kill", NOTE)).json, { killed: "everywhere" });
   deepStrictEqual((await readRoutes(admin.sql)).killed, NOTE);
   const { json } = await send("GET", "/status");
@@ -287,7 +299,8 @@ Deno.test("a role with only the gateway's rights runs the follower and every cha
     await admin.ready();
     for (const mode of ["shadow", "service"]) {
       strictEqual(
-        (await send("PUT", "/routes/login", { mode, sample_percent: 9, ...NOTE })).status,
+        (await send("PUT", "/routes/login", { mode, sample_percent: 9, force: true, ...NOTE }))
+          .status,
         200,
       );
     }
@@ -301,7 +314,7 @@ Deno.test("a role with only the gateway's rights runs the follower and every cha
     strictEqual(await rollBack(admin.sql, { operation: "login", epoch: 3, why: "x" }), true);
     strictEqual((await send("POST", "/routes/login/clear", NOTE)).status, 200);
     strictEqual((await send("POST", "/routes/login/rollback", NOTE)).status, 200);
-    strictEqual((await send("GET", "/changes")).json.changes.length, 8);
+    strictEqual((await send("GET", "/changes")).json.changes.length, 9);
     for (const statement of ["delete from", "update"]) {
       const forge = statement === "update"
         ? admin.sql`update lotline.route_changes set who = 'x'`

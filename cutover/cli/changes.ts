@@ -1,7 +1,10 @@
+import type { Sql } from "../../db/sql.ts";
 import { columns, sentenceOf } from "../../terminal.ts";
 import { RefusedError, UsageError } from "../../command_line.ts";
 import { routeJson } from "../admin/route_json.ts";
 import type { Mode } from "../exchange/route.ts";
+import { isLegacyOperation, LEGACY_OPERATIONS } from "../exchange/operations.ts";
+import { risksOf, uncompared } from "../rollout/risks.ts";
 import { canaryWarnings } from "../rollout/verdicts.ts";
 import {
   listChanges,
@@ -15,10 +18,17 @@ import {
   kill as killRoutes,
   readRoutes,
   release as releaseRoutes,
-  returnToLegacy,
+  rollBackByHand,
   setMode,
 } from "../routes/routes_table.ts";
-import { describeMode, modeOf, refusalOf, RouteRefusedError } from "../routes/routing.ts";
+import {
+  describeMode,
+  modeOf,
+  type Note,
+  refusalOf,
+  RouteRefusedError,
+  type StoredRoute,
+} from "../routes/routing.ts";
 import {
   changeCommand,
   type Command,
@@ -26,14 +36,19 @@ import {
   operationsNamed,
   wholeNumber,
 } from "./command.ts";
+import { FORCE_OPTION, requireConsent } from "./consent.ts";
+import { plansAfter } from "./plan_lines.ts";
 
 export const set = changeCommand({
-  usage: "OPERATION|all MODE [PERCENT]",
+  usage: "OPERATION|all MODE [PERCENT] [--force]",
   does:
     "sets the mode of a route, or of all routes of the old server: legacy, shadow, canary 1 to " +
-    "99, service. A route that only Lotline has is on service or legacy",
+    "99, service. A route that only Lotline has is on service or legacy. A greater share for " +
+    "Lotline without the verdict pass needs a confirmation, or --force",
   words: [2, 3],
-  async run({ sql, note }, typed) {
+  options: FORCE_OPTION,
+  async run(deps, typed) {
+    const { sql, note } = deps;
     const [name, modeName = "", percent] = typed.words;
     const mode = typedMode(modeName, percent);
     const operations = operationsNamed(name);
@@ -45,26 +60,26 @@ export const set = changeCommand({
       const refusal = refusalOf(route, mode, killed);
       if (refusal !== undefined) throw new RouteRefusedError(refusal);
     }
-    const warnings = await canaryWarnings(sql, operations, mode);
-    const done: ChangedRoute[] = [];
-    for (const { operation, epoch } of standing) {
-      try {
-        done.push(await setMode(sql, { operation, mode, expectedEpoch: epoch, ...note }));
-      } catch (error) {
-        if (done.length === 0) throw error;
-        throw new RefusedError(`${done.map(sentence).join("\n")}\nThen: ${sentenceOf(error)}`);
-      }
+    if (typed.options.force !== true) {
+      requireConsent(deps, await risksOf(sql, operations, mode), "Set it anyway?");
     }
+    const warnings = await canaryWarnings(sql, operations, mode);
+    const done = await moveRoutes(sql, standing, mode, note);
     const changes = done.map(({ route, changed }) => {
       const warning = changed ? warnings.get(route.operation) : undefined;
-      const note = warning === undefined ? "" : `\n  Warning: ${warning}`;
+      const notes = changed
+        ? [uncompared(route.operation, mode), warning && `Warning: ${warning}`]
+        : [];
       return {
         json: { changed, warning, route: routeJson(route) },
-        text: sentence({ route, changed }) + note,
+        text: [sentence({ route, changed }), ...notes.filter((one) => one !== undefined)]
+          .join("\n  "),
       };
     });
+    const moved = done.filter(({ changed }) => changed).map(({ route }) => route.operation);
+    const plans = moved.length === 0 ? [] : await plansAfter(sql, moved, { held: false });
     return {
-      text: changes.map(({ text }) => text).join("\n"),
+      text: [...changes.map(({ text }) => text), ...plans].join("\n"),
       json: changes.map(({ json }) => json),
     };
   },
@@ -88,24 +103,34 @@ export const sample = changeCommand({
 
 export const rollback = changeCommand({
   usage: "OPERATION|all",
-  does: "puts a route back on legacy from any mode; all: every route of the old server",
+  does:
+    "puts a route back on legacy from any mode, and holds it there until clear; all: every route " +
+    "of the old server",
   words: [1, 1],
   async run({ sql, note }, typed) {
-    const [name] = typed.words;
-    const operations = operationsNamed(name);
-    const moved = await returnToLegacy(sql, operations, note);
+    const operations = operationsNamed(typed.words[0]);
+    const held = await rollBackByHand(sql, operations, note);
+    const wasThere = operations.filter((one) => !held.some(({ operation }) => operation === one));
+    const moved = held.filter(({ moved }) => moved).map(({ operation }) => operation);
+    const plans = await plansAfter(sql, operations, { held: true });
     return {
-      text: moved.length === 0
-        ? `${name === "all" ? "Every operation of the old server" : name} is on legacy already`
-        : moved.map((operation) => `${operation} is on legacy`).join("\n"),
-      json: { moved },
+      text: [
+        ...held.map(({ operation, moved }) =>
+          `${operation} is on legacy${moved ? "" : " already"}, and held there from now on`
+        ),
+        ...wasThere.map((operation) => `${operation} is on legacy and held there already`),
+        ...moved.length > 0 ? [EVIDENCE_STAYS] : [],
+        ...held.length > 0 ? [TO_CLEAR] : [],
+        ...plans,
+      ].join("\n"),
+      json: { moved, held: held.map(({ operation }) => operation) },
     };
   },
 });
 
 export const clear = changeCommand({
   usage: "OPERATION",
-  does: "allows a route to move again after an automatic rollback; it stays on legacy",
+  does: "allows a route to move again after a rollback, automatic or by hand; it stays on legacy",
   words: [1, 1],
   async run({ sql, note }, typed) {
     const operation = operationNamed(typed.words[0]);
@@ -117,32 +142,50 @@ export const clear = changeCommand({
   },
 });
 
-const switchCommand = (does: string, change: typeof killRoutes, state: string, then: string) =>
-  changeCommand({
-    usage: "",
-    does,
-    async run({ sql, note }) {
-      const changed = await change(sql, note);
-      const text = `The kill switch is ${state}${
-        changed ? `: within a second ${then}` : " already"
-      }`;
-      return { text, json: { changed } };
-    },
-  });
+export const kill = changeCommand({
+  usage: "",
+  does: "puts all routes on legacy at once, until release",
+  async run({ sql, note }) {
+    const changed = await killRoutes(sql, note);
+    const text = [
+      "The kill switch is on: within a second all routes are on legacy. Nothing is compared until " +
+      "the release.",
+      EVIDENCE_STAYS,
+      ...await plansAfter(sql, LEGACY_OPERATIONS, { held: true }),
+    ];
+    return {
+      text: changed ? text.join("\n") : "The kill switch is on already",
+      json: { changed },
+    };
+  },
+});
 
-export const kill = switchCommand(
-  "puts all routes on legacy at once, until release",
-  killRoutes,
-  "on",
-  "all routes are on legacy",
-);
+export const release = changeCommand({
+  usage: "",
+  does: "ends a kill: each route returns to the mode that status shows",
+  async run({ sql, note }) {
+    const changed = await releaseRoutes(sql, note);
+    if (!changed) return { text: "The kill switch is off already", json: { changed } };
+    const returned = [...(await readRoutes(sql)).routes.values()].filter(({ operation, mode }) =>
+      isLegacyOperation(operation) && mode.name !== "legacy"
+    );
+    const modes = returned.map(({ operation, mode }) => `${operation} ${describeMode(mode)}`);
+    return {
+      text: modes.length === 0
+        ? "The kill switch is off: within a second it holds no route any more. The old " +
+          "operations stay on legacy"
+        : `The kill switch is off: within a second the routes return: ${modes.join(", ")}.\n` +
+          "Their evidence from before the kill stays in the report and counts for no verdict: " +
+          "each begins anew.\nPlans that the kill has stopped stay stopped: start them again.",
+      json: { changed },
+    };
+  },
+});
 
-export const release = switchCommand(
-  "ends a kill: each route returns to the mode that status shows",
-  releaseRoutes,
-  "off",
-  "each route returns to its mode",
-);
+const EVIDENCE_STAYS =
+  "Evidence so far stays in the report and counts for no verdict any more: that " +
+  "of the next mode begins anew.";
+const TO_CLEAR = "To move it again, run deno task cutover clear OPERATION --why TEXT first.";
 
 export const history: Command = {
   usage: "[OPERATION] [--limit N] [--before ID]",
@@ -164,6 +207,25 @@ export const history: Command = {
     };
   },
 };
+
+/** Moves routes in turn; when one is refused, the message has those that have moved. */
+async function moveRoutes(
+  sql: Sql,
+  routes: readonly StoredRoute[],
+  mode: Mode,
+  note: Note,
+): Promise<ChangedRoute[]> {
+  const done: ChangedRoute[] = [];
+  for (const { operation, epoch } of routes) {
+    try {
+      done.push(await setMode(sql, { operation, mode, expectedEpoch: epoch, ...note }));
+    } catch (error) {
+      if (done.length === 0) throw error;
+      throw new RefusedError(`${done.map(sentence).join("\n")}\nThen: ${sentenceOf(error)}`);
+    }
+  }
+  return done;
+}
 
 function typedMode(name: string, percent: string | undefined): Mode {
   if (name === "canary") {

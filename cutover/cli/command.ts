@@ -27,6 +27,8 @@ export interface Deps {
   readonly print: (line: string) => void;
   /** Aborted when the user stops the command. */
   readonly signal: AbortSignal;
+  /** Asks the user a question; absent without a terminal, and with `--json`. */
+  readonly confirm?: (question: string) => boolean;
 }
 
 export interface Output {
@@ -74,16 +76,16 @@ function machineUser(): string | undefined {
   }
 }
 
-/** A command that changes something, so that it takes a note and no options besides. */
+/** A command that changes something, so that it takes a note besides its own options. */
 export function changeCommand(
-  { usage, run, ...command }: Pick<Command, "usage" | "does" | "words"> & {
+  { usage, run, options, ...command }: Pick<Command, "usage" | "does" | "words" | "options"> & {
     run(deps: Deps & { readonly note: Note }, typed: Typed): Promise<Output>;
   },
 ): Command {
   return {
     ...command,
     usage: `${usage} ${NOTE_USAGE}`.trim(),
-    options: NOTE_OPTIONS,
+    options: { ...NOTE_OPTIONS, ...options },
     run: (deps, typed) => run({ ...deps, note: noteIn(typed) }, typed),
   };
 }

@@ -14,13 +14,13 @@ import {
 } from "../testing/route_history.ts";
 import type { Mode } from "../exchange/route.ts";
 import { readThresholds } from "../rollout/thresholds.ts";
-import { kill as killRoutes, rollBack } from "../routes/routes_table.ts";
+import { kill as killRoutes, readRoutes, rollBack } from "../routes/routes_table.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
 import { calibrate } from "./calibrate.ts";
 import { readCommand, RefusedError, type Typed, UsageError } from "../../command_line.ts";
 import type { Command } from "./command.ts";
-import { clear, release, set } from "./changes.ts";
-import { plan } from "./plan.ts";
+import { clear, kill, release, rollback, set } from "./changes.ts";
+import { plan, stopPlan } from "./plan.ts";
 import { probe } from "./probe.ts";
 import { status } from "./status.ts";
 import { thresholds, verdicts } from "./verdicts.ts";
@@ -36,9 +36,10 @@ async function typed(
   command: Command,
   words: Typed["words"] = [],
   options: Typed["options"] = {},
-  { environment = {}, signal = new AbortController().signal }: {
+  { environment = {}, signal = new AbortController().signal, confirm }: {
     environment?: Environment;
     signal?: AbortSignal;
+    confirm?: (question: string) => boolean;
   } = {},
 ) {
   const deps = {
@@ -46,6 +47,7 @@ async function typed(
     environment: { DATABASE_URL: database.url, ...environment },
     print: () => {},
     signal,
+    ...confirm && { confirm },
   };
   readCommand({ start: "", commands: { it: command } }, ["it", ...words]);
   return await command.run(deps, { words, options });
@@ -105,10 +107,15 @@ Deno.test("a canary that can't work is set with a warning, and status says what 
   ) => ({ operation, epoch: await givenRoute(sql, operation, mode) } as const);
   const shadow = await of({ name: "shadow" });
   await givenClients(sql, { ...shadow, side: "legacy", requests: 70, buckets: [5_000] });
-  const { text, json } = await typed(set, [operation, "canary", "1"], BY);
+  const forced = { ...BY, force: true };
+  const { text, json } = await typed(set, [operation, "canary", "1"], forced);
   const warning =
     "canary 1 % would move none of 1 client seen; the gateways tell clients apart by CANARY_BY";
-  strictEqual(text, `createLot is on canary 1 %, epoch 2\n  Warning: ${warning}`);
+  strictEqual(
+    text,
+    "createLot is on canary 1 %, epoch 2\n  On canary 1 % the writes of the clients that Lotline " +
+      `serves are no longer compared.\n  Warning: ${warning}`,
+  );
   strictEqual(z.array(z.object({ warning: z.string() })).parse(json)[0]?.warning, warning);
   strictEqual((await typed(set, [operation, "canary", "1"], BY)).text.split("\n").length, 1);
 
@@ -122,6 +129,86 @@ Deno.test("a canary that can't work is set with a warning, and status says what 
   ok(judged.includes(`\ncreateLot: ${said}\n`), judged);
   ok(judged.includes(`${said}: that is far from canary 1 %`), judged);
   await givenRoute(sql, operation, { name: "legacy" });
+});
+
+Deno.test("a step without the verdict pass needs a yes at a terminal; with it there is no question", async () => {
+  const operation = "createQcDecision";
+  const epoch = await givenRoute(sql, operation, { name: "shadow" });
+  const questions: string[] = [];
+  const answering = (answer: boolean) => ({
+    confirm(question: string) {
+      questions.push(question);
+      return answer;
+    },
+  });
+  const service = [operation, "service"];
+  await rejects(
+    typed(set, service, BY, answering(false)),
+    /^RefusedError: Nothing was changed$/,
+  );
+  match(
+    questions.join(),
+    /^createQcDecision is on shadow without the verdict pass: .*\. On service the writes of .* are no longer compared: .*\nSet it anyway\?$/,
+  );
+  await rejects(typed(set, service, BY), /^UsageError: [^]*To do it anyway, add --force$/);
+  await typed(set, [operation, "canary", "10"], BY, answering(true));
+  strictEqual(questions.length, 2);
+  // Not a greater share.
+  await typed(set, [operation, "canary", "5"], BY);
+  await typed(set, [operation, "shadow"], BY);
+
+  await givenHealth(sql, { operation, epoch: epoch + 3 });
+  match((await typed(set, service, BY, answering(false))).text, /no longer compared/);
+  strictEqual(questions.length, 2);
+  await givenRoute(sql, operation, { name: "legacy" });
+
+  const untried = { ...BY, steps: "50,100" };
+  await rejects(typed(plan, [operation], untried), /the plan's first step is canary 50 %: nothing/);
+  await rejects(typed(plan, [operation], untried, answering(false)), RefusedError);
+  const forced = { ...untried, force: true, patience: "0", soak: "0" };
+  await rejects(typed(plan, [operation], forced), /The plan has stopped at .*: inconclusive after/);
+  strictEqual((await readRoutes(sql)).routes.get(operation)?.mode.name, "canary");
+  await givenRoute(sql, operation, { name: "legacy" });
+});
+
+Deno.test("a detached plan is shown by status, and rollback, kill and --stop say what becomes of it", async () => {
+  const detached = { ...BY, detach: true };
+  await givenRoute(sql, "login", { name: "legacy" });
+  const { text, json } = await typed(plan, ["login"], detached);
+  match(
+    text,
+    /^Plan \d+ waits for a gateway: none has begun it in 5 seconds\. .* --stop --why TEXT/,
+  );
+  const { plan: id } = z.object({ plan: z.string() }).parse(json);
+  const name = `Plan ${id} \\(login, by tester\\)`;
+  match(
+    (await typed(status)).text,
+    new RegExp(
+      `^${name}: waits for a gateway, until \\S+ \\S+ UTC at the earliest\\. It has not begun$`,
+      "m",
+    ),
+  );
+  await rejects(
+    typed(plan, ["all"], detached),
+    new RegExp(`Plan ${id} of tester moves login already`),
+  );
+  for (
+    const [command, words] of [[kill, []], [set, ["login", "shadow"]], [rollback, [
+      "login",
+    ]]] as const
+  ) {
+    const { text } = await typed(command, words, BY);
+    match(text, new RegExp(`^${name} stops at login\\. Start it again when `, "m"));
+    if (command === kill) await typed(release, [], BY);
+  }
+  await typed(clear, ["login"], BY);
+  const stop = () => typed(stopPlan, ["login"], BY);
+  match((await stop()).text, new RegExp(`^Plan ${id} \\(login\\) has stopped\\. Its routes stay`));
+  await rejects(stop(), /^RefusedError: No plan moves login$/);
+  match(
+    (await typed(status)).text,
+    new RegExp(`^${name} has stopped at login: stopped by tester: a test `, "m"),
+  );
 });
 
 Deno.test("status and verdicts name the lost share, and why", async () => {
@@ -251,21 +338,38 @@ Deno.test("calibrating names each field that varies by itself", async () => {
   ok(!text.includes("body.status"), text);
 });
 
-Deno.test("Ctrl-C ends a plan at a terminal, and the route stays", async () => {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", new URL("./cutover_main.ts", import.meta.url).pathname]
-      .concat("plan", "createLot", "--why", "a test"),
-    env: { DATABASE_URL: database.url, NO_COLOR: "1" },
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const isInShadow = async () =>
-    (await sql`select from lotline.routes where operation = 'createLot' and mode = 'shadow'`)
-      .count === 1;
-  await eventually("it is in shadow", isInShadow);
-  child.kill("SIGINT");
-  const { code, stderr } = await child.output();
-  strictEqual(code, 1);
-  match(new TextDecoder().decode(stderr), /^The plan has stopped at createLot: interrupted/);
-  ok(await isInShadow());
+Deno.test("Ctrl-C and the end of a terminal end its plan, and the route stays", async () => {
+  for (const signal of ["SIGINT", "SIGHUP"] as const) {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "-A", new URL("./cutover_main.ts", import.meta.url).pathname]
+        .concat("plan", "createLot", "--why", "a test"),
+      env: { DATABASE_URL: database.url, NO_COLOR: "1" },
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const running = async () =>
+      (await sql`select from lotline.plans where ended_at is null and progress like '%waits%'`)
+        .count === 1;
+    await eventually("it waits in shadow", running, { seconds: 60 });
+    match(
+      (await typed(status)).text,
+      /^Plan \d+ \(createLot, by .*\): carried out at a terminal, /m,
+    );
+    child.kill(signal);
+    const { code, stderr } = await child.output();
+    strictEqual(code, 1);
+    match(new TextDecoder().decode(stderr), /^The plan has stopped at createLot: interrupted/);
+    strictEqual((await readRoutes(sql)).routes.get("createLot")?.mode.name, "shadow");
+    match((await typed(status)).text, /^Plan .* has stopped at createLot: interrupted /m);
+  }
+});
+
+Deno.test("a kill and a rollback work where the plans can't be read", async () => {
+  await sql`alter table lotline.plans rename to plans_of_later`;
+  try {
+    match((await typed(kill, [], BY)).text, /^The kill switch is on: within/);
+    match((await typed(rollback, ["createLot"], BY)).text, /^createLot is on legacy, and held/);
+  } finally {
+    await sql`alter table lotline.plans_of_later rename to plans`;
+  }
 });

@@ -14,7 +14,7 @@ import { calibrate } from "./calibrate.ts";
 import { clear, history, kill, release, rollback, sample, set } from "./changes.ts";
 import type { Command } from "./command.ts";
 import { drop } from "./drop.ts";
-import { plan } from "./plan.ts";
+import { plan, stopPlan } from "./plan.ts";
 import { probe } from "./probe.ts";
 import { status } from "./status.ts";
 import { thresholds, verdicts } from "./verdicts.ts";
@@ -34,6 +34,7 @@ const PROGRAM: Program<Command> = {
     verdicts,
     limits: thresholds,
     plan,
+    "plan --stop": stopPlan,
     probe,
     calibrate,
     drop,
@@ -60,7 +61,12 @@ await runMain(ending, async () => {
       if (interrupted.signal.aborted) Deno.exit(130);
       interrupted.abort();
     });
+    // A terminal that closes.
+    for (const signal of ["SIGHUP", "SIGTERM"] as const) {
+      Deno.addSignalListener(signal, () => interrupted.abort());
+    }
   }
+  const canAsk = !json && Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
   const sql = connect({ url: address.url, max: 1, name: "lotline-cutover" });
   try {
     const said = await command.run({
@@ -68,6 +74,7 @@ await runMain(ending, async () => {
       environment,
       print: (line) => json ? console.error(line) : console.log(line),
       signal: interrupted.signal,
+      ...canAsk && { confirm },
     }, typed);
     console.log(json ? JSON.stringify(said.json) : said.text);
   } finally {

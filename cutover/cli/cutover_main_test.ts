@@ -2,9 +2,9 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { z } from "zod";
 import { freshDatabase } from "../../testing/database.ts";
 import { taskOutput } from "../../testing/task_output.ts";
-import { isLegacyOperation, OPERATIONS } from "../exchange/operations.ts";
+import { isLegacyOperation, LEGACY_OPERATIONS, OPERATIONS } from "../exchange/operations.ts";
 import { describeMode } from "../routes/routing.ts";
-import { readRoutes, rollBack } from "../routes/routes_table.ts";
+import { clearLatch, readRoutes, rollBack } from "../routes/routes_table.ts";
 
 const database = await freshDatabase();
 const { sql } = database;
@@ -14,6 +14,7 @@ Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 const cutover = (words: readonly string[], databaseUrl = database.url) =>
   taskOutput(["cutover", ...words], { DATABASE_URL: databaseUrl });
 
+const BY = { who: "ana", why: "a try" };
 const NOTE = ["--why", "a \u001b[2Jtry", "--who", "ana"];
 const Changes = z.array(z.object({ who: z.string(), what: z.string(), why: z.string() }));
 
@@ -32,7 +33,7 @@ Deno.test("a route is set and rolled back, and status and history show all of it
   match(table[1] ?? "", /^getHealth +legacy +100 % +0 +never$/);
   match(table[3] ?? "", /^logout +service \(only Lotline has it\) +never +0 +never$/);
 
-  deepStrictEqual(await cutover(["set", "login", "canary", "10%", ...NOTE]), {
+  deepStrictEqual(await cutover(["set", "login", "canary", "10%", "--force", ...NOTE]), {
     code: 0,
     output: "login is on canary 10 %, epoch 1",
     error: "",
@@ -67,25 +68,47 @@ Deno.test("a route is set and rolled back, and status and history show all of it
 Deno.test("all routes go to shadow and back, and the kill switch is reported and released", async () => {
   const { code, output } = await cutover(["set", "all", "shadow", ...NOTE]);
   deepStrictEqual([code, output.split("\n").length], [0, 5], "those that can be compared");
-  strictEqual((await cutover(["rollback", "login", ...NOTE])).output, "login is on legacy");
-  match((await cutover(["kill", ...NOTE])).output, /^The kill switch is on: within/);
-  match((await cutover(["status"])).output, /^The kill switch is on: .* ana: a \?\[2Jtry\n/);
-  const refused = await cutover(["set", "login", "service", ...NOTE]);
+  match(
+    (await cutover(["rollback", "login", ...NOTE])).output,
+    /^login is on legacy, and held there from now on\nEvidence so far stays in the report and .*\n.* cutover clear /,
+  );
+  const held = await cutover(["set", "login", "shadow", ...NOTE]);
+  deepStrictEqual([held.code, held.output], [1, ""]);
+  match(held.error, /^login was rolled back and is held until somebody clears it: ana: a /);
+  match(
+    (await cutover(["kill", ...NOTE])).output,
+    /^The kill switch is on: within.*\nEvidence so far stays in the report/,
+  );
+  const killed = (await cutover(["status"])).output;
+  match(killed, /^The kill switch is on: .* ana: a \?\[2Jtry\n/);
+  match(killed, /^createLot +legacy \(killed; shadow after the release\) /m);
+  const refused = await cutover(["set", "getHealth", "service", ...NOTE]);
   deepStrictEqual([refused.code, refused.output], [1, ""]);
   match(refused.error, /^The kill switch is on \(ana: /);
-  match((await cutover(["release", ...NOTE])).output, /^The kill switch is off: within/);
+  match(
+    (await cutover(["release", ...NOTE])).output,
+    /^The kill switch is off: within .*: getHealth shadow, .*\nTheir evidence from before the kill /,
+  );
   strictEqual((await moved()).length, 4);
-  strictEqual((await cutover(["rollback", "all", ...NOTE])).output.split("\n").length, 4);
-  strictEqual(
+  strictEqual((await cutover(["rollback", "all", ...NOTE])).output.split("\n").length, 4 + 1 + 2);
+  match(
     (await cutover(["rollback", "all", ...NOTE])).output,
-    "Every operation of the old server is on legacy already",
+    /^getHealth is on legacy and held there already\n/,
   );
   const alone = async () => (await readRoutes(sql)).routes.get("createAudit")?.mode.name;
   strictEqual(await alone(), "service", "all are those that the old server has");
   const single = await cutover(["rollback", "createAudit", ...NOTE]);
-  deepStrictEqual([single.output, await alone()], ["createAudit is on legacy", "legacy"]);
+  deepStrictEqual(
+    [single.output.split("\n")[0], await alone()],
+    ["createAudit is on legacy, and held there from now on", "legacy"],
+  );
   match((await cutover(["status"])).output, /^createAudit +legacy \(404: only Lotline has it\) /m);
-  await cutover(["set", "all", "service", ...NOTE]);
+  for (const operation of LEGACY_OPERATIONS) await clearLatch(sql, { operation, ...BY });
+  const untried = await cutover(["set", "all", "service", "--json", ...NOTE]);
+  deepStrictEqual([untried.code, untried.output, await moved()], [2, "", []]);
+  match(untried.error, /^getHealth is on legacy without the verdict pass: [^]*\n.*, add --force$/);
+  match(untried.error, /^createLot .* the writes of createLot are no longer compared: /m);
+  strictEqual((await cutover(["set", "all", "service", "--force", ...NOTE])).code, 0);
   strictEqual(await alone(), "legacy");
   await cutover(["rollback", "all", ...NOTE]);
 });
@@ -145,10 +168,10 @@ Deno.test("drop lists the tables and fails; with --yes they are gone, and comman
   await using database = await freshDatabase();
   const listed = await cutover(["drop"], database.url);
   deepStrictEqual([listed.code, listed.output], [1, ""]);
-  match(listed.error, /^table +size\n(lotline\.\w+ +\d+ (kB|bytes)\n){12}These tables, /);
+  match(listed.error, /^table +size\n(lotline\.\w+ +\d+ (kB|bytes)\n){13}These tables, /);
   const dropped = await cutover(["drop", "--yes"], database.url);
   deepStrictEqual([dropped.code, dropped.error], [0, ""]);
-  match(dropped.output, /^12 tables of the cutover were dropped\./);
+  match(dropped.output, /^13 tables of the cutover were dropped\./);
   match((await cutover(["status"], database.url)).error, /: run deno task migrate \(/);
 });
 

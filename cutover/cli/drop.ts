@@ -26,6 +26,7 @@ const TABLES = [
   "cutover_limits",
   "recorded_exchanges",
   "recordings",
+  "plans",
 ];
 
 const DROP = `

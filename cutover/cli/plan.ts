@@ -1,30 +1,51 @@
+import type { Sql } from "../../db/sql.ts";
+import { delay } from "../../timing.ts";
 import { isLegacyOperation, type LegacyOperation } from "../exchange/operations.ts";
-import { parseSteps, PLAN_ORDER, type PlanOptions, type Remedy } from "../rollout/plan.ts";
+import { parseSteps, PLAN_ORDER, type PlanOptions, type Remedy, shareOf } from "../rollout/plan.ts";
+import { findPlan, insertPlan, stopPlans } from "../rollout/plans_table.ts";
 import { describePlan, runPlan } from "../rollout/run_plan.ts";
+import { describeSchedule, scheduleOf } from "../rollout/schedule.ts";
+import { readVerdicts } from "../rollout/verdicts.ts";
+import { describeMode, type Note } from "../routes/routing.ts";
 import { RefusedError, type Typed, UsageError } from "../../command_line.ts";
-import { type Command, NOTE_OPTIONS, noteIn, operationNamed, wholeNumber } from "./command.ts";
+import {
+  changeCommand,
+  type Command,
+  NOTE_OPTIONS,
+  noteIn,
+  operationNamed,
+  type Output,
+  wholeNumber,
+} from "./command.ts";
+import { FORCE_OPTION, requireConsent } from "./consent.ts";
 
 const MINUTE_MS = 60_000;
 const MAX_MINUTES = 100_000;
+/** How long a gateway may take to begin, in ms. */
+const TAKEN_MS = 5_000;
 
 export const plan: Command = {
-  usage: "OPERATION|all [--steps shadow,1,10,50,100] [--soak MINUTES] [--samples N] " +
-    "[--patience MINUTES] [--dry] [--why TEXT] [--who NAME]",
+  usage: "OPERATION|all [--detach] [--steps shadow,1,10,50,100] [--soak MINUTES] [--samples N] " +
+    "[--patience MINUTES] [--dry] [--force] [--why TEXT] [--who NAME]",
   does:
     "moves a route to Lotline step by step. A step takes 30 minutes and 500 samples unless given, " +
     "and needs the verdict pass. The plan stops at the verdict fail, at a change by someone else, " +
-    "or when a step is 240 minutes late",
+    "or when a step is 240 minutes late. With --detach a gateway carries it out, and this terminal " +
+    "may close",
   words: [1, 1],
   options: {
     ...NOTE_OPTIONS,
+    ...FORCE_OPTION,
     steps: { type: "string" },
     soak: { type: "string" },
     samples: { type: "string" },
     patience: { type: "string" },
     dry: { type: "boolean" },
+    detach: { type: "boolean" },
   },
   isLong: true,
-  async run({ sql, print, signal }, typed) {
+  async run(deps, typed) {
+    const { sql, print, signal } = deps;
     const operations = operationsNamed(typed.words[0]);
     const options = optionsOf(typed);
     if (typed.options.dry === true) {
@@ -32,7 +53,23 @@ export const plan: Command = {
       return { text: lines.join("\n"), json: lines };
     }
     const note = noteIn({ ...typed, options: { why: "a step of a plan", ...typed.options } });
-    const ended = await runPlan({ sql, print, signal, note }, operations, options);
+    const { verdicts } = await readVerdicts(sql);
+    const states = operations.flatMap((operation) =>
+      verdicts.filter((one) => one.operation === operation)
+    );
+    const first = options.steps[0];
+    const risks = first === undefined || shareOf(first) <= 0
+      ? []
+      : states.filter(({ route }) => route.mode.name === "legacy").map(({ operation }) =>
+        `${operation} is on legacy, and the plan's first step is ${describeMode(first)}: nothing ` +
+        "is compared before Lotline responds to clients."
+      );
+    if (options.force !== true) requireConsent(deps, risks, "Start it anyway?");
+    const accepted = { ...options, force: options.force === true || risks.length > 0 };
+    const schedule = scheduleOf(states, options, new Date());
+    for (const line of describeSchedule(schedule, options)) print(line);
+    if (typed.options.detach === true) return await detach(sql, operations, accepted, note);
+    const ended = await runPlan({ sql, print, signal, note }, operations, accepted);
     if (ended.end === "done") {
       return { text: `Done: ${operations.join(", ")}`, json: { moved: operations } };
     }
@@ -42,6 +79,50 @@ export const plan: Command = {
     );
   },
 };
+
+export const stopPlan = changeCommand({
+  usage: "OPERATION|all --stop",
+  does: "stops the plan that moves a route, also a detached one; the routes stay where they are",
+  words: [1, 1],
+  options: { stop: { type: "boolean" } },
+  async run({ sql, note }, typed) {
+    const stopped = await stopPlans(sql, operationsNamed(typed.words[0]), note);
+    if (stopped.length === 0) throw new RefusedError(`No plan moves ${typed.words[0]}`);
+    return {
+      text: stopped.map(({ id, operations }) =>
+        `Plan ${id} (${operations.join(", ")}) has stopped. Its routes stay where they are.`
+      ).join("\n"),
+      json: { stopped: stopped.map(({ id }) => id) },
+    };
+  },
+});
+
+/** Leaves a plan to the gateways. */
+async function detach(
+  sql: Sql,
+  operations: readonly LegacyOperation[],
+  options: PlanOptions,
+  note: Note,
+): Promise<Output> {
+  const id = await insertPlan(sql, { operations, options, note });
+  const until = performance.now() + TAKEN_MS;
+  const isTaken = async () => (await findPlan(sql, id))?.progress !== null;
+  let taken = await isTaken();
+  while (!taken && performance.now() < until) {
+    await delay(200);
+    taken = await isTaken();
+  }
+  const [name] = operations.length === 1 ? operations : ["all"];
+  const where = taken
+    ? `Plan ${id} runs in the background: a gateway carries it out.`
+    : `Plan ${id} waits for a gateway: none has begun it in ${TAKEN_MS / 1_000} seconds. Check ` +
+      "that one of this version runs, and its log.";
+  return {
+    text: `${where} deno task cutover status shows it, and deno task cutover plan ${name} --stop ` +
+      "--why TEXT stops it.",
+    json: { plan: id, taken },
+  };
+}
 
 function howToGoOn(operation: LegacyOperation, first: Remedy | undefined): string {
   if (first === undefined) return "To go on, run the same command again.";
@@ -70,6 +151,7 @@ function optionsOf({ options }: Typed): PlanOptions {
     soakMs: minutesIn("--soak", soak) * MINUTE_MS,
     samples: wholeNumber("--samples", samples, [1, 999_999_999]),
     patienceMs: minutesIn("--patience", patience) * MINUTE_MS,
+    force: options.force === true,
   };
 }
 

@@ -9,6 +9,7 @@ import { type EpochCounts, listEpochCounts } from "../evidence/epoch_counts.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
 import type { Command } from "./command.ts";
+import { showPlans } from "./plan_lines.ts";
 
 export const status: Command = {
   usage: "",
@@ -19,12 +20,18 @@ export const status: Command = {
     const coverage = Object.fromEntries(counts.map((one) => [one.operation, coverageOf(one)]));
     const shares = await sharesOf(sql, routing);
     const { routes, ...rest } = routingJson(routing);
+    const plans = await showPlans(sql);
     return {
-      text: statusTable(routing, counts, shares),
+      text: [statusTable(routing, counts, shares), ...plans.lines].join("\n"),
       json: {
         ...rest,
-        routes: routes.map((route) => ({ ...route, moved: shares.get(route.operation) ?? null })),
+        routes: routes.map((route) => ({
+          ...route,
+          mode_in_effect: routing.killed === undefined ? route.mode : "legacy",
+          moved: shares.get(route.operation) ?? null,
+        })),
         coverage,
+        plans: plans.json,
       },
     };
   },
@@ -49,7 +56,9 @@ function statusTable(
     ["operation", "mode", "compared", "lost", "epoch", "changed", "held since its rollback"],
     [...routes.values()].map((route) => [
       route.operation,
-      broken.includes(route.operation) ? "legacy (its row can't be read)" : modeText(route),
+      broken.includes(route.operation)
+        ? "legacy (its row can't be read)"
+        : modeText(route, killed !== undefined),
       isLegacyOperation(route.operation) ? `${route.samplePercent} %` : "never",
       lostText(counts.find(({ operation }) => operation === route.operation)),
       String(route.epoch),
@@ -69,8 +78,11 @@ function statusTable(
     `${printable(who)}: ${printable(why)}\n${shown}`;
 }
 
-/** The line of an operation that only Lotline has says so. */
-function modeText({ operation, mode }: StoredRoute): string {
+/** The mode in effect. The line of an operation that only Lotline has says so. */
+function modeText({ operation, mode }: StoredRoute, isKilled: boolean): string {
+  if (isKilled && mode.name !== "legacy") {
+    return `legacy (killed; ${describeMode(mode)} after the release)`;
+  }
   if (isLegacyOperation(operation)) return describeMode(mode);
   return mode.name === "service"
     ? "service (only Lotline has it)"

@@ -7,7 +7,8 @@ import type { Thresholds } from "../rollout/thresholds.ts";
 import { isSafeOperation, LEGACY_OPERATIONS } from "../exchange/operations.ts";
 import { freePort } from "../../dev/free_port.ts";
 import { freshDatabase } from "../../testing/database.ts";
-import { startGateway } from "../testing/gateway.ts";
+import { findPlan, insertPlan } from "../rollout/plans_table.ts";
+import { startGateway, type TestGateway } from "../testing/gateway.ts";
 import { startCutover } from "../testing/cutover.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { type SpoiledResponse, startFaultyService } from "../../testing/faulty_service.ts";
@@ -216,11 +217,25 @@ Deno.test("the old server is killed: its routes return 502 and others keep worki
   strictEqual((await send("/api/health")).status, 200);
 });
 
-Deno.test("a gateway is killed: the other one and the next one have the same modes, nothing is stored twice", async () => {
+Deno.test("a gateway is killed: the other one has the same modes and its plan, nothing is stored twice", async () => {
   await using cutover = await startCutover({ gateways: 2 });
-  const [first, second] = cutover.gateways;
-  ok(first && second);
+  const { sql } = cutover.database;
   await cutover.set({ name: "canary", percent: 50 });
+  const plan = await insertPlan(sql, {
+    operations: ["login"],
+    options: {
+      steps: [{ name: "service" }],
+      soakMs: 3_600_000,
+      samples: 1,
+      patienceMs: 3_600_000,
+    },
+    note: { who: "test", why: "a plan that waits" },
+  });
+  const carries = (gateway: TestGateway) =>
+    gateway.log.lines.some((line) => line.includes('"event":"plan_taken"'));
+  await eventually("a gateway carries out the plan", () => cutover.gateways.some(carries));
+  const [first, second] = cutover.gateways.toSorted((gateway) => carries(gateway) ? -1 : 1);
+  ok(first && second && !carries(second));
   await using clients = startPlantClients([first.url, second.url], { perSecond: PER_SECOND });
   await delay(1_500);
   first.process.kill("SIGKILL");
@@ -228,8 +243,12 @@ Deno.test("a gateway is killed: the other one and the next one have the same mod
   const { failures, ...tally } = await clients.stop();
   ok(failures.length > 10, "half of the clients should have noticed");
   ok(failures.every((line) => !/^\d/.test(line)), failures.join("\n"));
-  await checkStored(cutover.database.sql, { failures, ...tally });
+  await checkStored(sql, { failures, ...tally });
   strictEqual((await second.modes()).createLot, "canary");
+  // As if the rest of its time were over.
+  await sql`update lotline.plans set lease_until = now() where id = ${plan}::bigint`;
+  await eventually("the other one carries out its plan", () => carries(second));
+  strictEqual((await findPlan(sql, plan))?.ended_at, null);
 });
 
 Deno.test("PostgreSQL is killed: no process exits, routes go to the old server and return later", async () => {

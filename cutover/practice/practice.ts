@@ -1,43 +1,116 @@
 /**
- * `deno task practice`: a stand-in for the old server and a gateway, next to the service that `deno
- * task dev --cutover` runs, until a signal. Its settings are `DATABASE_URL`, `SERVICE_URL`,
- * `DRY_RUN_SECRET` and `LOTLINE_DATA`, the state folder.
+ * `deno task practice`: a cutover to practise with. `dev --cutover` starts it next to the service; its
+ * settings are then `DATABASE_URL`, `SERVICE_URL`, `DRY_RUN_SECRET`, `LOTLINE_DATA`, the state folder,
+ * and `PRACTICE_BREAK`, a fault to plant. With a command it works on the practice that runs.
  *
  * @module
  */
 
-import { join } from "node:path";
 import { z } from "zod";
+import {
+  type CommandForm,
+  type Program,
+  readCommand,
+  RefusedError,
+  runMain,
+  textOption,
+  type Typed,
+  UsageError,
+  usageOf,
+} from "../../command_line.ts";
 import { freePort } from "../../dev/free_port.ts";
-import { type ServiceProcess, startService, stopLeftOver } from "../../dev/service_process.ts";
+import type { ServiceProcess } from "../../dev/service_process.ts";
 import { isRunning } from "../../dev/tied_process.ts";
 import { delay } from "../../timing.ts";
+import { wholeNumber } from "../cli/command.ts";
+import { practiceSteps, readBookSteps } from "./book.ts";
+import { sendLoad } from "./load.ts";
+import { FAULT_USAGE, parseFault } from "./planted_fault.ts";
+import { noteAddresses, plant, readAddresses } from "./practice_files.ts";
+import { greeting, startPractice } from "./servers.ts";
 
 const Settings = z.object({
   DATABASE_URL: z.string(),
   SERVICE_URL: z.string(),
   DRY_RUN_SECRET: z.string(),
   LOTLINE_DATA: z.string(),
+  PRACTICE_BREAK: z.string().optional(),
 });
 
-/** The addresses of a practice. */
-interface Practice {
-  readonly stateFolder: string;
-  readonly databaseUrl: string;
-  readonly serviceUrl: string;
-  readonly legacyPort: number;
-  readonly gatewayPort: number;
-  readonly adminPort: number;
-  readonly dryRunSecret: string;
-  readonly gatewayToken: string;
+interface PracticeCommand extends CommandForm {
+  run(typed: Typed): Promise<void>;
 }
 
-const filesOf = (stateFolder: string, name: "legacy" | "gateway") => ({
-  logFile: join(stateFolder, "logs", `${name}.log`),
-  pidFile: join(stateFolder, `${name}.pid`),
-});
+const load: PracticeCommand = {
+  usage: "[--rate N] [--seconds N]",
+  does: "sends a plant's traffic to the gateway, 40 requests a second from 200 addresses unless " +
+    "given, until Ctrl-C, and prints each change of a route",
+  options: { rate: { type: "string" }, seconds: { type: "string" } },
+  async run(typed) {
+    const addresses = await runningPractice();
+    const rate = wholeNumber("--rate", textOption(typed, "rate") ?? "40", [1, 1_000]);
+    const typedSeconds = textOption(typed, "seconds");
+    const seconds = typedSeconds === undefined
+      ? undefined
+      : wholeNumber("--seconds", typedSeconds, [1, 86_400]);
+    const stop = new AbortController();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      Deno.addSignalListener(signal, () => stop.abort());
+    }
+    const options = { perSecond: rate, seconds, print: console.log, signal: stop.signal };
+    if (await sendLoad(addresses, options) === 0) {
+      throw new RefusedError(`${addresses.gatewayUrl} sends no responses`);
+    }
+  },
+};
 
-if (import.meta.main) {
+const breakResponses: PracticeCommand = {
+  usage: FAULT_USAGE,
+  does: "plants a fault in Lotline's responses to an operation: a difference in the body, 200 ms " +
+    "more, or an end of the connection without a response",
+  words: [1, 1],
+  async run({ words: [text = ""] }) {
+    await runningPractice();
+    const { operation, kind } = faultIn(text);
+    await plant(text);
+    console.log(`Lotline's responses to ${operation} have a fault from now on: ${kind}`);
+  },
+};
+
+const repair: PracticeCommand = {
+  usage: "",
+  does: "removes the fault",
+  async run() {
+    await runningPractice();
+    await plant(undefined);
+    console.log(
+      "Lotline's responses are right again. A route that went back stays on legacy until " +
+        "deno task cutover clear",
+    );
+  },
+};
+
+const PROGRAM: Program<PracticeCommand> = {
+  start: "deno task practice",
+  commands: { load, break: breakResponses, repair },
+  notes:
+    "The practice itself is started by deno task dev --cutover. LOTLINE_DATA is its state folder.",
+};
+
+if (Deno.args.length > 0) {
+  await runMain({ usage: usageOf(PROGRAM) }, async () => {
+    const { command, typed } = readCommand(PROGRAM, Deno.args);
+    await command.run(typed);
+  });
+} else if (Deno.env.get("SERVICE_URL") === undefined) {
+  console.error(usageOf(PROGRAM));
+  Deno.exit(2);
+} else {
+  await serve();
+}
+
+/** Runs the practice until a signal. */
+async function serve(): Promise<never> {
   const running = new AsyncDisposableStack();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
@@ -46,10 +119,16 @@ if (import.meta.main) {
     });
   }
   const settings = Settings.parse(Deno.env.toObject());
+  const { LOTLINE_DATA: stateFolder, PRACTICE_BREAK: fault, DATABASE_URL: databaseUrl } = settings;
+  if (fault !== undefined && parseFault(fault) === undefined) {
+    console.error(`--break takes ${FAULT_USAGE}`);
+    Deno.exit(2);
+  }
+  await plant(fault, stateFolder);
   // New ports and a new token each time, since nothing outlives the run.
   const practice = {
-    stateFolder: settings.LOTLINE_DATA,
-    databaseUrl: settings.DATABASE_URL,
+    stateFolder,
+    databaseUrl,
     serviceUrl: settings.SERVICE_URL,
     dryRunSecret: settings.DRY_RUN_SECRET,
     legacyPort: freePort(),
@@ -57,12 +136,15 @@ if (import.meta.main) {
     adminPort: freePort(),
     gatewayToken: crypto.randomUUID().replaceAll("-", ""),
   };
-  await watch(await startPractice(running, practice), practice);
+  const services = await startPractice(running, practice);
+  const gatewayUrl = `http://127.0.0.1:${practice.gatewayPort}`;
+  running.use(await noteAddresses(stateFolder, { gatewayUrl, databaseUrl }));
+  console.log(greeting(practice, practiceSteps(await readBookSteps()), fault));
+  return await watch(services);
 }
 
-/** Prints the addresses, then waits until a part ends unexpectedly. */
-async function watch(services: readonly ServiceProcess[], practice: Practice): Promise<never> {
-  console.log(greeting(practice));
+/** Waits until a part ends unexpectedly. */
+async function watch(services: readonly ServiceProcess[]): Promise<never> {
   for (;;) {
     for (const { name, pid, logTail } of services) {
       if (!isRunning(pid)) {
@@ -74,61 +156,16 @@ async function watch(services: readonly ServiceProcess[], practice: Practice): P
   }
 }
 
-/** Starts both; the gateway forwards everything to the stand-in until a mode is set. */
-async function startPractice(
-  running: AsyncDisposableStack,
-  practice: Practice,
-): Promise<ServiceProcess[]> {
-  const { databaseUrl, legacyPort, serviceUrl, stateFolder } = practice;
-  for (const name of ["gateway", "legacy"] as const) {
-    await stopLeftOver(name, filesOf(stateFolder, name).pidFile);
-  }
-  const legacy = running.use(
-    await startService({
-      name: "stand-in for the old server",
-      task: "legacy",
-      env: { DATABASE_URL: databaseUrl, LEGACY_PORT: String(legacyPort) },
-      ...filesOf(stateFolder, "legacy"),
-      isReady: (log) => log.includes("http://"),
-    }),
+async function runningPractice() {
+  const addresses = await readAddresses();
+  if (addresses !== undefined) return addresses;
+  throw new RefusedError(
+    "No practice runs on this state folder: start deno task dev --cutover, or set LOTLINE_DATA",
   );
-  const gateway = running.use(
-    await startService({
-      name: "gateway",
-      task: "gateway",
-      env: {
-        DATABASE_URL: databaseUrl,
-        LEGACY_URL: `http://127.0.0.1:${legacyPort}`,
-        SERVICE_URL: serviceUrl,
-        GATEWAY_PORT: String(practice.gatewayPort),
-        GATEWAY_ADMIN_PORT: String(practice.adminPort),
-        GATEWAY_ADMIN_TOKEN: practice.gatewayToken,
-        DRY_RUN_SECRET: practice.dryRunSecret,
-      },
-      ...filesOf(stateFolder, "gateway"),
-      isReady: (log) => log.includes('"event":"listening"'),
-    }),
-  );
-  return [legacy, gateway];
 }
 
-/** The commands to try. */
-function greeting(practice: Practice): string {
-  const { legacyPort, gatewayPort, adminPort, databaseUrl, gatewayToken } = practice;
-  const gateway = `http://127.0.0.1:${gatewayPort}`;
-  return `
-  Old server   http://127.0.0.1:${legacyPort} (a stand-in)
-  Gateway      ${gateway}
-  Its admin    http://127.0.0.1:${adminPort}, bearer ${gatewayToken}
-
-Practise a cutover (docs/cutover.md) in another terminal:
-
-  export DATABASE_URL=${databaseUrl}
-  export GATEWAY_URL=${gateway} LEGACY_URL=http://127.0.0.1:${legacyPort}
-  deno task cutover status
-  deno task cutover set all shadow --why practice
-  curl -s ${gateway}/api/traceability/MIX-BATCH-88
-  deno task cutover probe
-  deno task cutover status
-`;
+function faultIn(text: string) {
+  const fault = parseFault(text);
+  if (fault === undefined) throw new UsageError(`A fault is ${FAULT_USAGE}`);
+  return fault;
 }

@@ -19,6 +19,8 @@ export interface PlanOptions {
   readonly samples: number;
   /** How long a step may take beyond its least duration, in ms. */
   readonly patienceMs: number;
+  /** It may leave `legacy` for a mode in which Lotline responds, without any comparison. */
+  readonly force?: boolean;
 }
 
 export interface Standing {
@@ -54,8 +56,12 @@ export function nextStep(standing: Standing, options: PlanOptions): NextStep {
 
   const { to, leftOut } = stepAhead(now, options.steps);
   if (route.mode.name === "legacy") {
-    return to === undefined
-      ? { do: "stop", why: "the plan has no step for it" }
+    if (to === undefined) return { do: "stop", why: "the plan has no step for it" };
+    return shareOf(to) > 0 && options.force !== true
+      ? {
+        do: "stop",
+        why: `it is on legacy, and its first step is ${describeMode(to)}: ${UNTRIED}`,
+      }
       : { do: "move", to };
   }
   const lacks: string[] = [];
@@ -102,6 +108,10 @@ export function samplesOf({ operation, route, counts }: RouteVerdict): number {
   return confirmedOf(counts);
 }
 
+const UNTRIED =
+  "without shadow nothing is compared before Lotline responds to clients. Begin with " +
+  "shadow, or add --force";
+
 const ENDS: ReadonlyMap<string, Mode> = new Map([
   ["shadow", { name: "shadow" }],
   ["100", { name: "service" }],
@@ -122,6 +132,11 @@ export function parseSteps(text: string): readonly Mode[] | undefined {
   return steps;
 }
 
+/** The same steps as text. */
+export function stepsText(steps: readonly Mode[]): string {
+  return steps.map((step) => step.name === "shadow" ? "shadow" : String(shareOf(step))).join(",");
+}
+
 /** The order of a plan for all operations: those that change nothing come first. */
 export const PLAN_ORDER: readonly LegacyOperation[] = LEGACY_OPERATIONS.toSorted(
   (one, other) => riskOf(one) - riskOf(other),
@@ -133,8 +148,8 @@ function riskOf(operation: LegacyOperation): number {
   return operation === "login" ? 1 : 0;
 }
 
-/** Lotline's share in %; below zero where it receives no request at all. */
-function shareOf(mode: Mode): number {
+/** Lotline's share of the clients in %; below zero where it receives no request at all. */
+export function shareOf(mode: Mode): number {
   return { legacy: -1, shadow: 0, canary: mode.name === "canary" ? mode.percent : 0, service: 100 }[
     mode.name
   ];

@@ -7,6 +7,7 @@ import {
   type PlanOptions,
   samplesOf,
   type Standing,
+  stepsText,
 } from "./plan.ts";
 import type { Mode } from "../exchange/route.ts";
 import type { Judgement } from "./verdict.ts";
@@ -190,6 +191,17 @@ Deno.test("a plan without a step above legacy stops at once", () => {
   deepStrictEqual(step, { do: "stop", why: "the plan has no step for it" });
 });
 
+Deno.test("a plan leaves legacy for a mode in which Lotline responds only by force", () => {
+  for (const first of [canary(1), SERVICE]) {
+    const steps = { ...OPTIONS, steps: [first] };
+    const step = nextStep(standing(routeOn(LEGACY)), steps);
+    strictEqual(step.do, "stop");
+    match(step.why, /^it is on legacy, and its first step is .*, or add --force$/);
+    const forced = nextStep(standing(routeOn(LEGACY)), { ...steps, force: true });
+    deepStrictEqual(forced, { do: "move", to: first });
+  }
+});
+
 Deno.test("the timeout starts when the soak is over", () => {
   const lacking = routeOn(SHADOW, { same: 3 });
   const after = (waitedMs: number) => nextStep(standing(lacking, { waitedMs }), OPTIONS);
@@ -218,6 +230,9 @@ Deno.test("samples are comparisons, or responses where none are made", () => {
 Deno.test("steps are shadow and increasing shares", () => {
   deepStrictEqual(parseSteps("shadow,1,10,50,100"), OPTIONS.steps);
   deepStrictEqual(parseSteps(" 25 , 100 "), [canary(25), SERVICE]);
+  for (const text of ["shadow,1,10,50,100", "25,100", "shadow"]) {
+    strictEqual(stepsText(parseSteps(text) ?? []), text);
+  }
   for (
     const wrong of [
       "",

@@ -186,7 +186,7 @@ Deno.test("a dry plan prints its steps and changes nothing", async () => {
   const lines = await describePlan(sql, ["getHealth", "login", "createLot"], OPTIONS);
   match(
     lines.join("\n"),
-    /^getHealth is on legacy: .*\n {2}would go to shadow now\nlogin is on shadow: 300 samples, pass\n {2}would go to canary 10 % now\ncreateLot is on shadow: 0 samples, not enough yet .*\n {2}would wait: 0 of 250 samples; .*\nSteps: shadow, canary 10 %, service; .*Nothing was changed\.$/,
+    /^getHealth is on legacy: .*\n {2}would go to shadow now\nlogin is on shadow: 300 samples, pass\n {2}would go to canary 10 % now\ncreateLot is on shadow: 0 samples, not enough yet .*\n {2}would wait: 0 of 250 samples; .*\noperation +step +begins at the earliest \(UTC\)\ngetHealth +shadow +.*\n[^]*\ncreateLot +done +.*\nThe plan ends at .* UTC at the earliest\. .*\nNothing was changed\.$/,
   );
   deepStrictEqual([await stepsOf("getHealth"), await stepsOf("login")], [[], ["shadow"]]);
 });

@@ -30,6 +30,14 @@ export interface RouteChange extends Note {
   readonly samplePercent?: number | undefined;
   /** The epoch on which the change is based; undefined: the current one. */
   readonly expectedEpoch?: number | undefined;
+  /** The change is a step of this plan: made only while the process carries it out, and noted in it. */
+  readonly plan?: CarriedPlan;
+}
+
+/** A row of `lotline.plans`, and the process that holds its lease. */
+export interface CarriedPlan {
+  readonly id: string;
+  readonly holder: string;
 }
 
 export interface ChangedRoute {
@@ -81,8 +89,8 @@ export async function rollBack(
 ): Promise<boolean> {
   const reason = storableReason(why);
   const note = { who: "gateway", why: reason };
-  const moved = await returnToLegacy(sql, [operation], note, { epoch, latch: reason });
-  return moved.length > 0;
+  const held = await returnToLegacy(sql, [operation], note, { epoch, latch: reason });
+  return held.length > 0;
 }
 
 /** Lets a latched route be moved again. False: it wasn't latched. */
@@ -121,22 +129,33 @@ async function replace(
   what: "set" | "sample",
   from: StoredRoute,
   to: Pick<StoredRoute, "mode" | "samplePercent">,
-  { who, why }: Note,
+  { who, why, plan }: Pick<RouteChange, "who" | "why" | "plan">,
 ): Promise<ChangedRoute> {
   const { operation } = from;
   const epoch = what === "set" ? from.epoch + 1 : Math.max(1, from.epoch);
   const isResampled = to.samplePercent !== from.samplePercent;
   // The lock waits for a kill in progress.
   const mayBeKilled = what === "sample" || to.mode.name === "legacy";
+  // In the same statement, so that a plan never loses its own step, and makes none after its end.
+  const carried = plan && sql`
+    , carried as (
+      select id from lotline.plans
+      where id = ${plan.id}::bigint and holder = ${plan.holder}::uuid and ended_at is null for update
+    )`;
+  const noted = plan && sql`
+    , noted as (
+      update lotline.plans set epoch = changed.epoch, since = now()
+      from changed where id = ${plan.id}::bigint
+    )`;
   const [row] = await timed(sql)<RoutingRow[]>`
     with switch as (
       select single from lotline.kill_switch where not killed or ${mayBeKilled}::bool for share
-    ), changed as (
+    ) ${carried ?? sql``}, changed as (
       insert into lotline.routes as route
         (operation, mode, canary_percent, epoch, sample_percent)
       select ${operation}, ${to.mode.name}, ${percentOf(to.mode)}::smallint, ${epoch}::int,
         ${to.samplePercent}::smallint
-      from switch
+      from switch ${plan ? sql`cross join carried` : sql``}
       where ${from.epoch}::int = 0
         or exists (select from lotline.routes where operation = ${operation})
       on conflict (operation) do update set
@@ -157,7 +176,7 @@ async function replace(
         ${isResampled ? to.samplePercent : null}::smallint,
         epoch, ${who}, ${why}, false
       from changed
-    )
+    ) ${noted ?? sql``}
     select * from changed`;
   if (row !== undefined) {
     const route = parseRoute(operation, row);
@@ -168,53 +187,77 @@ async function replace(
   throw new RouteRefusedError(refusalOf(route, to.mode, killed) ?? changedMeanwhile(route));
 }
 
+/** A route that a person has rolled back. */
+export interface HeldRoute {
+  readonly operation: Operation;
+  /** False: it was on `legacy` already. */
+  readonly moved: boolean;
+}
+
 /**
- * Returns routes to `legacy`, and returns those that weren't there. An operation that only Lotline has
- * needs a row for that: without one it is on `service`.
- *
- * @param automatic without it, an operator returns them
+ * Returns routes to `legacy` and latches them, also those that are there already, so that no plan
+ * moves them before a person clears them. Routes that are latched already are left out.
  */
-export async function returnToLegacy(
+export async function rollBackByHand(
+  sql: Sql,
+  operations: readonly Operation[],
+  note: Note,
+): Promise<HeldRoute[]> {
+  const latch = storableReason(`${note.who}: ${note.why}`);
+  // A route that is set for the first time meanwhile has a row the second time.
+  const held = await returnToLegacy(sql, operations, note, { latch });
+  return [...held, ...await returnToLegacy(sql, operations, note, { latch })];
+}
+
+/** @param cause without an epoch, an operator returns them, whatever their epoch */
+async function returnToLegacy(
   sql: Sql,
   operations: readonly Operation[],
   { who, why }: Note,
-  automatic?: { readonly epoch: number; readonly latch: string },
-): Promise<Operation[]> {
-  const added = automatic === undefined ? operations.filter((one) => !isLegacyOperation(one)) : [];
-  const rows = await timed(sql)<{ operation: Operation }[]>`
+  { latch, epoch }: { readonly latch: string; readonly epoch?: number },
+): Promise<HeldRoute[]> {
+  const isAutomatic = epoch !== undefined;
+  const added = isAutomatic ? [] : operations;
+  const onService = added.filter((one) => !isLegacyOperation(one));
+  return await timed(sql)<HeldRoute[]>`
     with old as (
       select operation, mode, canary_percent from lotline.routes
-      where operation = any (${listLiteral(operations)}::text[]) and mode <> 'legacy'
-        and epoch = coalesce(${automatic?.epoch ?? null}::int, epoch)
+      where operation = any (${listLiteral(operations)}::text[])
+        and (mode <> 'legacy' or (latch is null and not ${isAutomatic}::bool))
+        and epoch = coalesce(${epoch ?? null}::int, epoch)
       order by operation for update
-    ), first as (
-      insert into lotline.routes as route (operation, mode, epoch, sample_percent)
-      select operation, 'legacy', 1, 100 from unnest(${listLiteral(added)}::text[]) operation
-      where operation not in (select operation from old)
-      order by operation
-      on conflict (operation) do update set
-        mode = 'legacy', epoch = route.epoch + 1, changed_at = now()
-      where route.mode <> 'legacy'
-      returning operation, epoch
     ), changed as (
       update lotline.routes route set
-        mode = 'legacy', canary_percent = null, epoch = route.epoch + 1,
-        latch = ${automatic?.latch ?? null}, changed_at = now()
+        mode = 'legacy', canary_percent = null, latch = ${latch}, changed_at = now(),
+        epoch = route.epoch + case old.mode when 'legacy' then 0 else 1 end
       from old where route.operation = old.operation
       returning route.operation, old.mode, route.epoch,
         case old.mode when 'canary' then old.canary_percent end as canary_percent
+    ), first as (
+      insert into lotline.routes (operation, mode, epoch, sample_percent, latch)
+      select operation, 'legacy', 1, 100, ${latch}
+      from unnest(${listLiteral(added)}::text[]) operation
+      order by operation
+      on conflict (operation) do nothing
+      returning operation, epoch
     )
     insert into lotline.route_changes
       (what, operation, from_mode, from_percent, to_mode, epoch, who, why, automatic)
     select 'rollback', operation, mode, canary_percent, 'legacy', epoch, ${who}, ${why},
-      ${automatic !== undefined}::bool
+      ${isAutomatic}::bool
     from (
       select operation, mode, canary_percent, epoch from changed
-      union all select operation, 'service', null, epoch from first
+      union all
+      -- Without a row, an operation that only Lotline has is on service.
+      select operation,
+        case when operation = any (${
+    listLiteral(onService)
+  }::text[]) then 'service' else 'legacy' end,
+        null, epoch
+      from first
     ) moved
     order by operation
-    returning operation`;
-  return rows.map(({ operation }) => operation);
+    returning operation, from_mode <> 'legacy' as moved`;
 }
 
 /** Sets all routes to `legacy` until the switch is released. False: it was on already. */

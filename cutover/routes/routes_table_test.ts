@@ -12,8 +12,8 @@ import {
   kill,
   readRoutes,
   release,
-  returnToLegacy,
   rollBack,
+  rollBackByHand,
   setMode,
 } from "./routes_table.ts";
 import { lockWaits } from "../../testing/lock_waits.ts";
@@ -50,6 +50,11 @@ async function record(sql: Sql, operation?: Operation) {
     ].filter((part) => part !== "" && part !== null).join(" ")
   );
 }
+
+/** Rolls back by hand; the operations that are held now, with a `!` where they moved. */
+const byHand = async (sql: Sql, operations: readonly Operation[]) =>
+  (await rollBackByHand(sql, operations, note))
+    .map(({ operation, moved }) => moved ? `${operation}!` : operation);
 
 const refusedWith = (reason: RegExp) => (error: unknown) => {
   ok(error instanceof RouteRefusedError);
@@ -251,14 +256,67 @@ Deno.test("a rollback after a faster change moves nothing; a manual one moves an
   }
   {
     await using changing = await openTransaction(sql, next);
-    const returned = returnToLegacy(sql, ["login", "getHealth"], note);
+    const returned = byHand(sql, ["login", "getHealth"]);
     await waiting(sql, 1);
     await changing.commit();
-    deepStrictEqual(await returned, ["login"]);
+    deepStrictEqual(await returned, ["getHealth", "login!"]);
   }
-  deepStrictEqual(await look(sql, "login"), ["legacy", 4, undefined]);
+  deepStrictEqual(await look(sql, "login"), ["legacy", 4, "ana: a try"]);
   deepStrictEqual((await record(sql)).at(-1), "rollback login canary 50>legacy 4 ana a try");
-  deepStrictEqual(await returnToLegacy(sql, LEGACY_OPERATIONS, note), []);
+  deepStrictEqual((await byHand(sql, LEGACY_OPERATIONS)).length, 3, "the others");
+  deepStrictEqual(await byHand(sql, LEGACY_OPERATIONS), []);
+});
+
+Deno.test("a rollback by hand holds a route from any mode until it is cleared", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await set(sql, "createLot", shadow);
+  await set(sql, "login", canary(10));
+  await set(sql, "login", legacy);
+  deepStrictEqual(await byHand(sql, ["login", "createLot", "getHealth"]), [
+    "createLot!",
+    "getHealth",
+    "login",
+  ]);
+  deepStrictEqual(await look(sql, "createLot"), ["legacy", 2, "ana: a try"]);
+  deepStrictEqual(await look(sql, "login"), ["legacy", 2, "ana: a try"]);
+  deepStrictEqual(await look(sql, "getHealth"), ["legacy", 1, "ana: a try"]);
+  for (const operation of ["login", "createLot", "getHealth"] as const) {
+    await rejects(
+      set(sql, operation, shadow),
+      refusedWith(/is held until somebody clears it: ana/),
+    );
+    strictEqual(await clearLatch(sql, { operation, ...note }), true);
+    await set(sql, operation, shadow);
+  }
+  deepStrictEqual((await record(sql, "getHealth")).slice(0, 2), [
+    "rollback getHealth legacy>legacy 1 ana a try",
+    "clear getHealth legacy>legacy 1 ana a try",
+  ]);
+});
+
+Deno.test("a rollback by hand keeps the reason of an automatic one", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  const { route } = await set(sql, "login", shadow);
+  await rollBack(sql, { operation: "login", epoch: route.epoch, why: "2 of 90 differ" });
+  deepStrictEqual(await byHand(sql, ["login"]), []);
+  deepStrictEqual(await look(sql, "login"), ["legacy", 2, "2 of 90 differ"]);
+});
+
+Deno.test("a move that was decided before a rollback by hand is refused after it", async () => {
+  await using database = await freshDatabase();
+  const { sql } = database;
+  await set(sql, "login", shadow);
+  await set(sql, "login", legacy);
+  await using locked = await openTransaction(
+    sql,
+    "update lotline.routes set latch = 'ana: a try' where operation = 'login'",
+  );
+  const change = set(sql, "login", service).then(() => "made", (error) => error.message);
+  await waiting(sql, 1);
+  await locked.commit();
+  match(await change, /is held until somebody clears it: ana: a try/);
 });
 
 Deno.test("an operation that only Lotline has is on service until a mode is set, which is kept", async () => {
@@ -267,14 +325,16 @@ Deno.test("an operation that only Lotline has is on service until a mode is set,
   const operation = "createAudit";
   deepStrictEqual(await look(sql, operation), ["service", 0, undefined]);
   strictEqual((await set(sql, operation, service)).changed, false);
-  deepStrictEqual(await returnToLegacy(sql, [operation, "login"], note), [operation]);
-  deepStrictEqual(await look(sql, operation), ["legacy", 1, undefined]);
-  deepStrictEqual(await returnToLegacy(sql, [operation], note), []);
+  deepStrictEqual(await byHand(sql, [operation, "login"]), [`${operation}!`, "login"]);
+  deepStrictEqual(await look(sql, operation), ["legacy", 1, "ana: a try"]);
+  deepStrictEqual(await byHand(sql, [operation]), []);
+  await clearLatch(sql, { operation, ...note });
   await set(sql, operation, service);
-  deepStrictEqual(await returnToLegacy(sql, [operation], note), [operation]);
-  deepStrictEqual(await look(sql, operation), ["legacy", 3, undefined]);
+  deepStrictEqual(await byHand(sql, [operation]), [`${operation}!`]);
+  deepStrictEqual(await look(sql, operation), ["legacy", 3, "ana: a try"]);
   deepStrictEqual(await record(sql, operation), [
     `rollback ${operation} service>legacy 1 ana a try`,
+    `clear ${operation} legacy>legacy 1 ana a try`,
     `set ${operation} legacy>service 2 ana a try`,
     `rollback ${operation} service>legacy 3 ana a try`,
   ]);
@@ -287,11 +347,11 @@ Deno.test("a route that is set for the first time while it is rolled back ends o
   const first = `insert into lotline.routes (operation, mode, epoch, sample_percent)
     values ('createAudit', 'service', 1, 100)`;
   await using setting = await openTransaction(sql, first);
-  const returned = returnToLegacy(sql, ["createAudit"], note);
+  const returned = byHand(sql, ["createAudit"]);
   await waiting(sql, 1);
   await setting.commit();
-  deepStrictEqual(await returned, ["createAudit"]);
-  deepStrictEqual(await look(sql, "createAudit"), ["legacy", 2, undefined]);
+  deepStrictEqual(await returned, ["createAudit!"]);
+  deepStrictEqual(await look(sql, "createAudit"), ["legacy", 2, "ana: a try"]);
 });
 
 Deno.test("a reason of any length and content rolls back", async () => {
@@ -312,7 +372,8 @@ Deno.test("an unreadable row is not set, but rolled back", async () => {
     drop constraint routes_canary_has_percent`;
   await sql`update lotline.routes set mode = 'mirror'`;
   await rejects(set(sql, "login", shadow), refusedWith(/can't be read/));
-  deepStrictEqual(await returnToLegacy(sql, ["login"], note), ["login"]);
+  deepStrictEqual(await byHand(sql, ["login"]), ["login!"]);
+  await clearLatch(sql, { operation: "login", ...note });
   await set(sql, "login", shadow);
   deepStrictEqual(await look(sql, "login"), ["shadow", 3, undefined]);
 });

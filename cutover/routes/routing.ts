@@ -25,9 +25,14 @@ export type Note = Readonly<z.output<typeof NoteForm>>;
 
 /** A program's reason in a form that PostgreSQL accepts: no rollback may fail because of its text. */
 export function storableReason(text: string): string {
+  return storableText(text, MAX_WHY_CHARACTERS) || "no reason given";
+}
+
+/** A program's text in a form that PostgreSQL accepts, with at most `max` characters. */
+export function storableText(text: string, max: number): string {
   const clean = text.toWellFormed().replaceAll("\0", "").trim();
   // By code points as PostgreSQL counts them, so that none is cut in half.
-  return [...clean].slice(0, MAX_WHY_CHARACTERS).join("").trim() || "no reason given";
+  return [...clean].slice(0, max).join("").trim();
 }
 
 export interface StoredRoute extends Route {

@@ -4,11 +4,11 @@ import type { Operation } from "../exchange/operations.ts";
 import type { Mode, Upstream } from "../exchange/route.ts";
 import { readRoutes, setMode } from "../routes/routes_table.ts";
 
-/** Deletes all routes and evidence. */
+/** Deletes all routes, plans and evidence. */
 export async function clearHistory(sql: Sql): Promise<void> {
   await sql`truncate lotline.route_answers, lotline.route_outcomes, lotline.route_coverage,
     lotline.route_clients, lotline.differences,
-    lotline.routes, lotline.route_changes`;
+    lotline.routes, lotline.route_changes, lotline.plans`;
 }
 
 /** Sets a route's mode; returns its epoch. */
