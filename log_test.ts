@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { freePort } from "./dev/free_port.ts";
 import { createLog, describeError, type LogLevel } from "./log.ts";
 import { startApi, type TestApi } from "./testing/api.ts";
@@ -62,8 +63,20 @@ Deno.test("an error is written immediately, after the lines before it", () => {
 Deno.test("an error is described with its code, its stack, and its causes", () => {
   const cause = Object.assign(new Error("no route"), { code: "EHOSTUNREACH" });
   const text = describeError(new TypeError("outer", { cause }));
-  match(text, /^TypeError: outer at .*log_test\.ts:\d+.* <- Error \[EHOSTUNREACH\]: no route at /);
+  match(
+    text,
+    /^TypeError: outer at log_test\.ts:\d+:\d+ <- Error \[EHOSTUNREACH\]: no route at log_test\.ts:/,
+  );
   ok(!text.includes("\n"));
+});
+
+Deno.test("of the stack a line has our own files alone, and a long message is cut", async () => {
+  const failed = await readFile("no such file").catch((error: unknown) => error);
+  match(describeError(failed), /^[^\n]{10,600}$/);
+  ok(!/node:|npm|file:|ext:/.test(describeError(failed)), describeError(failed));
+  const long = describeError(new Error(`first\nsecond ${"x".repeat(9_000)}`));
+  match(long, /^Error: first second x{400,} at log_test\.ts:\d+:\d+$/);
+  ok(long.length < 600);
 });
 
 Deno.test("a thrown value that is no error is described too, and a circle of causes ends", () => {
@@ -117,8 +130,9 @@ Deno.test("a request is one line: method, route, status, ms, id, and no text fro
     });
     strictEqual(response.headers.get("x-request-id"), id);
     const line = await lineOf(api, id);
-    const { required_would_refuse, bad_token, ...rest } = line;
+    const { required_would_refuse, bad_token, refused, ...rest } = line;
     deepStrictEqual(Object.keys(rest), FIELDS);
+    strictEqual(refused, status === 401 ? "user_not_found" : undefined);
     const isGuarded = GUARDED.includes(route) && status !== 405;
     strictEqual(required_would_refuse, isGuarded ? "bad_token" : undefined);
     strictEqual(bad_token, isGuarded ? "malformed" : undefined);

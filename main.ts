@@ -6,23 +6,34 @@ import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { noteProcess } from "./db/processes.ts";
-import { createLog } from "./log.ts";
+import { createLog, endOnUncaught } from "./log.ts";
+import { ListenError, listening } from "./listen_error.ts";
+import { answerHelp } from "./task_help.ts";
+import { delay } from "./timing.ts";
 
 const BODY_DEADLINE_MS = 10_000;
 const MAX_REQUESTS_IN_FLIGHT = 1_000;
 /** Accepted requests may take this long to finish after SIGTERM, in ms. */
 const GRACE_MS = 15_000;
 
+answerHelp({
+  task: "start",
+  settings: [ApiSettings],
+  exit: "0 stopped by a signal; 1 it could not start, or not stop in time",
+});
 try {
   await run(readSettings(ApiSettings, Deno.env.toObject()));
 } catch (error) {
-  if (!(error instanceof ConfigError || error instanceof KeyFileError)) throw error;
+  const isTold = error instanceof ConfigError || error instanceof KeyFileError ||
+    error instanceof ListenError;
+  if (!isTold) throw error;
   console.error(error.message);
   Deno.exit(1);
 }
 
 async function run(config: Config): Promise<void> {
   const { log, flush } = createLog(config.LOG_LEVEL);
+  endOnUncaught(log);
   logAddress(config.DATABASE_URL, log);
   const keys = await watchSigningKeys(config.JWT_KEYS_FILE, log);
   const sql = connect({
@@ -39,20 +50,24 @@ async function run(config: Config): Promise<void> {
     deadlineMs: BODY_DEADLINE_MS,
     inFlight: MAX_REQUESTS_IN_FLIGHT,
   };
-  const api = createApi({ config, sql, keys, limits, log, valkey });
+  const [stopping, hurry] = [new AbortController(), new AbortController()];
+  const api = createApi({ config, sql, keys, limits, log, valkey, stopping: stopping.signal });
 
-  const server = Deno.serve({
-    hostname: config.HOST,
-    port: config.PORT,
-    reusePort: config.REUSE_PORT,
-    onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
-  }, (request, { remoteAddr: { hostname, port } }) => api.serve(request, hostname, port));
+  const { HOST: hostname, PORT: port } = config;
+  const server = listening({ hostname, port, setting: "PORT" }, () =>
+    Deno.serve({
+      hostname,
+      port,
+      reusePort: config.REUSE_PORT,
+      onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
+    }, (request, { remoteAddr: { hostname, port } }) => api.serve(request, hostname, port)));
 
-  let isStopping = false;
   const stop = (signal: Deno.Signal) => async () => {
-    if (isStopping) return;
-    isStopping = true;
+    // The second signal ends the drain.
+    if (stopping.signal.aborted) return hurry.abort();
+    stopping.abort();
     log("info", "stopping", { signal });
+    if (signal === "SIGTERM") await delay(config.DRAIN_SECONDS * 1_000, hurry.signal);
     const late = setTimeout(() => {
       log("error", "stop_timed_out", { grace_ms: GRACE_MS });
       Deno.exit(1);

@@ -25,6 +25,8 @@ export interface PipelineDeps {
   readonly cors: CorsPolicy;
   readonly readClient: ReadClient;
   readonly limits: Limits;
+  /** Aborted when the process is about to end. */
+  readonly stopping: AbortSignal;
   readonly effects: Effects;
   /** The first of them is the outermost. */
   readonly steps?: readonly Step[];
@@ -53,6 +55,9 @@ const REFUSAL_DELAY_MS = 1_000;
 /** Some kB each; further refusals are sent at once. */
 const MAX_DELAYED = 10_000;
 
+/** The statuses of a client that is refused for who it is, or for how often it comes. */
+const SHUT_OUT: ReadonlySet<number> = new Set([401, 403, 429]);
+
 /** The path of a request that matches none. */
 const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, methods: new Map() };
 
@@ -61,7 +66,8 @@ const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, m
  * concurrent requests, errors as JSON, one log line.
  */
 export function createRequestPipeline(
-  { app, guard, cors, readClient, limits, effects, steps = [], metrics, log }: PipelineDeps,
+  { app, guard, cors, readClient, limits, stopping, effects, steps = [], metrics, log }:
+    PipelineDeps,
 ): Serve {
   let inFlight = 0;
   let delayed = 0;
@@ -76,7 +82,7 @@ export function createRequestPipeline(
     const requestId = idOf(request);
     const client = readClient(request, peer);
     const path = app.paths.find(pathnameOf(request.url)) ?? NOWHERE;
-    const state = new RequestState(request.method, path, client.address, effects);
+    const state = new RequestState(request.method, path, client.address, effects, requestId);
     let response: Response;
     inFlight++;
     try {
@@ -108,6 +114,8 @@ export function createRequestPipeline(
     allowOrigin(headers, cors, request.headers.get("origin"));
     setSecurityHeaders(headers, client.secure);
     headers.set("x-request-id", requestId);
+    // A proxy then sends its next request on another connection, and finds another process.
+    if (stopping.aborted) headers.set("connection", "close");
     const tokenFault = refusedTokenFault(state);
     count(state, tokenFault);
     log(status >= 500 ? "error" : "info", "request", {
@@ -119,7 +127,10 @@ export function createRequestPipeline(
       request_id: requestId,
       ...state.logged,
       required_would_refuse: state.wouldRefuse,
-      refused: refused && isRefusalReason(refused.code) ? refused.code : undefined,
+      ...refused && SHUT_OUT.has(status) && {
+        refused: refused.code,
+        user_id: refused.account ?? state.caller?.sub ?? state.signingIn,
+      },
       bad_token: tokenFault,
       problem: refused?.problem,
       error: refused && status >= 500 ? describeError(refused.cause ?? refused) : undefined,
