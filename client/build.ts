@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { answerHelp } from "../task_help.ts";
 const ROOT = new URL("../", import.meta.url);
 const HERE = new URL("client/", ROOT);
 const DIST = new URL("dist/", HERE);
@@ -37,6 +38,7 @@ async function transpile(files: string[]): Promise<void> {
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
+answerHelp({ task: "client" });
 await Deno.remove(DIST, { recursive: true }).catch((error) => {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 });

@@ -10,11 +10,16 @@ import { runMain, UsageError } from "../command_line.ts";
 import { sentenceOf } from "../terminal.ts";
 import { jsonOf, textOf } from "./report.ts";
 import { runChecks } from "./run_checks.ts";
+import { DOCTOR_SETTINGS } from "./settings.ts";
 
-const USAGE = "usage: deno task doctor [--json]\n" +
-  "Exit status: 0 nothing has failed; 1 something has; 2 wrong usage";
+const USAGE = "usage: deno task doctor [--json]";
 
-await runMain({ usage: USAGE }, async () => {
+await runMain({
+  task: "doctor",
+  usage: USAGE,
+  settings: DOCTOR_SETTINGS,
+  exit: "0 nothing has failed; 1 something has; 2 wrong usage",
+}, async () => {
   const isJson = readArguments(Deno.args);
   const findings = await runChecks(Deno.env.toObject());
   console.log(isJson ? jsonOf(findings) : textOf(findings));

@@ -12,6 +12,7 @@ import { freePort } from "../../dev/free_port.ts";
 import { type ServiceProcess, startService, stopLeftOver } from "../../dev/service_process.ts";
 import { isRunning } from "../../dev/tied_process.ts";
 import { delay } from "../../timing.ts";
+import { answerHelp } from "../../task_help.ts";
 
 const Settings = z.object({
   DATABASE_URL: z.string(),
@@ -38,6 +39,7 @@ const filesOf = (stateFolder: string, name: "legacy" | "gateway") => ({
 });
 
 if (import.meta.main) {
+  answerHelp({ task: "practice", settings: [Settings] });
   const running = new AsyncDisposableStack();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, async () => {
