@@ -146,6 +146,7 @@ export function createApi(deps: ApiDeps) {
       holdsBack: true,
     },
     steps: [dryRuns.step],
+    isSchemaBehind: () => database.isBehind,
     metrics,
     log,
   });

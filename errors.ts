@@ -1,5 +1,5 @@
 import type { ProblemKind } from "./db/link_error.ts";
-import { isRefusedValue, isUnavailable } from "./db/pg_errors.ts";
+import { isMissingObject, isRefusedValue, isUnavailable } from "./db/pg_errors.ts";
 import { problemOf } from "./db/problems.ts";
 
 /**
@@ -99,16 +99,19 @@ export class ApiError extends Error {
 // In seconds. The service responds within a second after PostgreSQL restarts.
 const RETRY_SOON = { "retry-after": "1" };
 
+const UNAVAILABLE = "The database is away or too slow, try again shortly";
+
 /**
  * Maps anything thrown to the client's error. An unknown error becomes a 500 whose sentence reveals
  * nothing internal.
+ *
+ * @param isBehind whether the database is known to lack migrations
  */
-export function toApiError(thrown: unknown): ApiError {
+export function toApiError(thrown: unknown, isBehind = false): ApiError {
   if (thrown instanceof ApiError) return thrown;
-  if (isUnavailable(thrown)) {
-    return new ApiError("database_away", "The database is away or too slow, try again shortly", {
-      cause: thrown,
-    });
+  if (isUnavailable(thrown)) return new ApiError("database_away", UNAVAILABLE, { cause: thrown });
+  if (isBehind && isMissingObject(thrown)) {
+    return new ApiError("database_away", UNAVAILABLE, { cause: thrown, problem: "schema_old" });
   }
   if (isRefusedValue(thrown)) {
     return new ApiError("outside_contract", "A value is not one that can be stored", {

@@ -118,6 +118,18 @@ Deno.test("PostgreSQL's errors become 503, 422 or 500, without internal details"
   }
 });
 
+Deno.test("what a database without all migrations lacks is 503, other faults stay 500", () => {
+  const thrown = (code: string) => Object.assign(new Error("it does not exist"), { code });
+  for (const code of ["42703", "42704", "42883", "42P10"]) {
+    const { status, body, problem, headers } = toApiError(thrown(code), true);
+    const expected = [AWAY[0], { error: AWAY[1] }, "schema_old", { "retry-after": "1" }];
+    deepStrictEqual([status, body, problem, headers], expected, code);
+    strictEqual(toApiError(thrown(code)).status, 500, code);
+  }
+  strictEqual(toApiError(thrown("42601"), true).status, 500);
+  strictEqual(toApiError(new TypeError("a mistake of ours"), true).status, 500);
+});
+
 Deno.test("an unavailable PostgreSQL is 503", async () => {
   const sql = connect({ url: `postgres://127.0.0.1:${freePort()}/none`, max: 1 });
   const thrown: unknown = await sql`select 1`.then(() => "nothing", (error) => error);

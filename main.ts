@@ -2,7 +2,12 @@ import { createApi } from "./app.ts";
 import { KeyFileError } from "./auth/key_file.ts";
 import { watchSigningKeys } from "./auth/watched_keys.ts";
 import { connectValkey } from "./cache/valkey.ts";
-import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";
+import {
+  ApiSettings,
+  type Config,
+  ConfigError,
+  readSettings,
+} from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { noteProcess } from "./db/processes.ts";
@@ -15,6 +20,11 @@ const BODY_DEADLINE_MS = 10_000;
 const MAX_REQUESTS_IN_FLIGHT = 1_000;
 /** Accepted requests may take this long to finish after SIGTERM, in ms. */
 const GRACE_MS = 15_000;
+/**
+ * A later signal ends the drain. One within this time, in ms, may be the first one once more: `deno task`
+ * passes on what a terminal or systemd has sent to all processes.
+ */
+const ECHO_MS = 1_000;
 
 answerHelp({
   task: "start",
@@ -24,7 +34,8 @@ answerHelp({
 try {
   await run(readSettings(ApiSettings, Deno.env.toObject()));
 } catch (error) {
-  const isTold = error instanceof ConfigError || error instanceof KeyFileError ||
+  const isTold = error instanceof ConfigError ||
+    error instanceof KeyFileError ||
     error instanceof ListenError;
   if (!isTold) throw error;
   console.error(error.message);
@@ -41,7 +52,14 @@ async function run(config: Config): Promise<void> {
     max: config.DATABASE_POOL_MAX,
     name: "lotline-api",
   });
-  const noted = noteProcess({ sql, kind: "api", timeZone: config.TIME_ZONE, log });
+  const noted = noteProcess({
+    sql,
+    url: config.DATABASE_URL,
+    kind: "api",
+    connections: config.DATABASE_POOL_MAX,
+    timeZone: config.TIME_ZONE,
+    log,
+  });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
     : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
@@ -51,23 +69,45 @@ async function run(config: Config): Promise<void> {
     inFlight: MAX_REQUESTS_IN_FLIGHT,
   };
   const [stopping, hurry] = [new AbortController(), new AbortController()];
-  const api = createApi({ config, sql, keys, limits, log, valkey, stopping: stopping.signal });
+  const api = createApi({
+    config,
+    sql,
+    keys,
+    limits,
+    log,
+    valkey,
+    stopping: stopping.signal,
+  });
 
   const { HOST: hostname, PORT: port } = config;
-  const server = listening({ hostname, port, setting: "PORT" }, () =>
-    Deno.serve({
-      hostname,
-      port,
-      reusePort: config.REUSE_PORT,
-      onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
-    }, (request, { remoteAddr: { hostname, port } }) => api.serve(request, hostname, port)));
+  const server = listening(
+    { hostname, port, setting: "PORT" },
+    () =>
+      Deno.serve(
+        {
+          hostname,
+          port,
+          reusePort: config.REUSE_PORT,
+          onListen: ({ hostname, port }) =>
+            log("info", "listening", { hostname, port }),
+        },
+        (request, { remoteAddr: { hostname, port } }) =>
+          api.serve(request, hostname, port),
+      ),
+  );
 
+  let isEcho = true;
   const stop = (signal: Deno.Signal) => async () => {
-    // The second signal ends the drain.
-    if (stopping.signal.aborted) return hurry.abort();
+    if (stopping.signal.aborted) {
+      if (!isEcho) hurry.abort();
+      return;
+    }
     stopping.abort();
+    setTimeout(() => isEcho = false, ECHO_MS);
     log("info", "stopping", { signal });
-    if (signal === "SIGTERM") await delay(config.DRAIN_SECONDS * 1_000, hurry.signal);
+    if (signal === "SIGTERM") {
+      await delay(config.DRAIN_SECONDS * 1_000, hurry.signal);
+    }
     const late = setTimeout(() => {
       log("error", "stop_timed_out", { grace_ms: GRACE_MS });
       Deno.exit(1);

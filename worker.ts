@@ -78,7 +78,14 @@ async function run(config: WorkerConfig): Promise<void> {
 
   const name = `worker-${crypto.randomUUID().slice(0, 8)}`;
   const database = watchDatabase({ sql: queueSql, series: SERVICE_SERIES, log });
-  const noted = noteProcess({ sql: queueSql, kind: "worker", timeZone: config.TIME_ZONE, log });
+  const noted = noteProcess({
+    sql: queueSql,
+    url,
+    kind: "worker",
+    connections: config.DATABASE_POOL_MAX + QUEUE_POOL,
+    timeZone: config.TIME_ZONE,
+    log,
+  });
   const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   if (!canBegin) await untilDirect(address, log, signal).finally(flush);

@@ -48,6 +48,40 @@ export async function loadSigningKeys(path: string, now = Date.now()): Promise<S
   };
 }
 
+/** What a key file says of the age of its keys. */
+export interface KeyAges {
+  readonly keys: number;
+  /** From when on its key signs. */
+  readonly since: Date;
+  /** When another key starts to sign. */
+  readonly next?: Date;
+  /** How many {@link pruneKeys} would drop. */
+  readonly unneeded: number;
+}
+
+/** @param changedAt of the file, which its first key has no time of its own for */
+export function readKeyAges(
+  keys: KeysInFile,
+  changedAt: Date,
+  now: Date = new Date(),
+): KeyAges {
+  const index = signingIndex(keys, now.getTime());
+  const { signs_from: from = changedAt.toISOString() } = keys[index] ?? keys[0];
+  const next = keys[index - 1]?.signs_from;
+  const unneeded = keys.slice(index + 1).filter(({ retired_at }) =>
+    retired_at !== undefined && !isNeeded(retired_at, now)
+  );
+  return {
+    keys: keys.length,
+    since: new Date(from),
+    ...(next !== undefined && { next: new Date(next) }),
+    unneeded: unneeded.length,
+  };
+}
+
+/** Whether a token that the key signed may still be valid. */
+const isNeeded = (retiredAt: string, now: Date) => Date.parse(retiredAt) > now.getTime() - KEEP_MS;
+
 /** The newest key whose time to sign has come; the newest of all when there is none. */
 function signingIndex(keys: KeysInFile, now: number): number {
   const index = keys.findIndex(({ signs_from }) => Date.parse(signs_from ?? "1970") <= now);
@@ -90,7 +124,7 @@ export async function pruneKeys(
       ...key,
       // A key that was added by hand: its retention starts now.
       retired_at: key.retired_at ?? now.toISOString(),
-    })).filter(({ retired_at }) => Date.parse(retired_at) > now.getTime() - KEEP_MS);
+    })).filter(({ retired_at }) => isNeeded(retired_at, now));
     const left: KeysInFile = [keys[0], ...keys.slice(1, inUse), ...needed];
     pruned = { dropped: keys.length - left.length, left: left.length };
     return left;

@@ -39,6 +39,7 @@ export function documentOfRoutes(): Json {
       rules: () => Promise.resolve({ zone: "UTC", dateStyle: "ISO, MDY" }),
     },
     database: {
+      isBehind: false,
       schema: () => Promise.reject(new Error("there is no database here")),
       [Symbol.dispose]() {},
     },

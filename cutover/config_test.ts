@@ -120,6 +120,7 @@ for (
 refusesBadAddresses(["gateway"], 1, ["DATABASE_URL"], GATEWAY_MIN);
 refusesBadAddresses(["cutover", "status"], 2, ["DATABASE_URL"]);
 refusesBadAddresses(["parity", "report"], 2, ["DATABASE_URL"]);
+refusesBadAddresses(["legacy"], 1, ["DATABASE_URL"]);
 
 for (
   const [task, ...schemas] of [

@@ -53,7 +53,13 @@ async function run(config: GatewayConfig): Promise<void> {
   const redactor = createRedactor(dryRunSecret);
   const sql = connect({ url: databaseUrl, max: ADMIN_POOL, name: "lotline-gateway" });
   const database = watchDatabase({ sql, series: CUTOVER_SERIES, log });
-  const noted = noteProcess({ sql, kind: "gateway", log });
+  const noted = noteProcess({
+    sql,
+    url: databaseUrl,
+    kind: "gateway",
+    connections: ADMIN_POOL,
+    log,
+  });
 
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
@@ -106,7 +112,14 @@ async function run(config: GatewayConfig): Promise<void> {
   });
   const admin = Deno.serve(
     { hostname: config.GATEWAY_ADMIN_HOST, port: config.GATEWAY_ADMIN_PORT, onListen() {} },
-    createAdmin({ token: config.GATEWAY_ADMIN_TOKEN, sql, modes, metrics, log }),
+    createAdmin({
+      token: config.GATEWAY_ADMIN_TOKEN,
+      sql,
+      modes,
+      isSchemaBehind: () => database.isBehind,
+      metrics,
+      log,
+    }),
   );
   log("info", "listening", {
     hostname: config.HOST,

@@ -139,5 +139,7 @@ export function withUser(text: string, user: string, password: string): string {
   const { credentials } = partsOf(text);
   const start = text.indexOf("://") + "://".length;
   const end = start + credentials.length;
-  return `${text.slice(0, start)}${encodeURIComponent(user)}:${password}@${text.slice(end)}`;
+  return `${text.slice(0, start)}${encodeURIComponent(user).replaceAll("'", "%27")}:${password}@${
+    text.slice(end)
+  }`;
 }

@@ -18,6 +18,8 @@ export interface Query extends Promise<unknown> {
   /** `simple`: sent as text without parameters. `prepare`: with a name, unless it is false. */
   options: { readonly simple?: boolean; readonly prepare?: boolean };
   retried?: unknown;
+  /** When its caller gives up, by `performance.now()`; nothing of it may be stored after that. */
+  until?: number;
 }
 
 type Handler = (query: Query) => void;
@@ -118,6 +120,11 @@ export function onResult(query: Query, succeeded: () => void): void {
     succeeded();
     resolve(result);
   };
+}
+
+/** Marks a statement whose caller waits only until this moment, by `performance.now()`. */
+export function setDeadline(query: Promise<unknown>, until: number): void {
+  (query as Query).until = until;
 }
 
 /** The statement's text up to its first parameter. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { RefusedError, runMain, UsageError } from "../command_line.ts";
 import { readSettings } from "../config.ts";
@@ -21,6 +22,7 @@ const USAGE = `usage: deno task grants DATABASE [options]     prints the SQL for
   --worker NAME    the worker's; lotline_worker by default
   --gateway NAME   the gateway's; lotline_gateway by default
   --only PROGRAM   one of api, worker, gateway; can be repeated
+  --env FOLDER     with --apply: writes the addresses of new users into api.env, …, instead
 A user that exists keeps its password. --apply makes the others, and shows their addresses once.`;
 
 const TEXT = { type: "string" } as const;
@@ -30,6 +32,7 @@ const OPTIONS = {
   worker: TEXT,
   gateway: TEXT,
   only: { type: "string", multiple: true },
+  env: TEXT,
 } as const;
 
 let address: DirectAddress | undefined;
@@ -42,9 +45,9 @@ await runMain({
   setting: () => address?.setting,
 }, async () => {
   const { values, positionals: [database, ...others] } = readArguments();
-  if (others.length > 0 || (database === undefined) !== (values.apply === true)) {
-    throw new UsageError();
-  }
+  const { apply = false, env: folder } = values;
+  if (others.length > 0 || (database === undefined) !== apply) throw new UsageError();
+  if (folder !== undefined && !apply) throw new UsageError();
   const roles = await rolesOf(values);
   if (database !== undefined) {
     mustBeName(database);
@@ -54,20 +57,43 @@ await runMain({
   const environment = Deno.env.toObject();
   address = directAddress(readSettings(GrantsSettings, environment));
   const made = await applyGrants(address.url, roles);
-  for (const { name, owner } of roles) {
+  for (const { program, name, owner } of roles) {
     const password = made.find((one) => one.name === name)?.password;
+    if (password === undefined) {
+      console.log(`${name} has the rights of ${owner}`);
+      continue;
+    }
+    const newAddress = withUser(environment.DATABASE_URL ?? "", name, password);
+    const file = folder === undefined ? undefined : join(folder, `${program}.env`);
+    const isWritten = file !== undefined && await writeNew(file, newAddress);
     console.log(
-      password === undefined
-        ? `${name} has the rights of ${owner}`
-        : `${name} is new and has the rights of ${owner}: ` +
-          withUser(environment.DATABASE_URL ?? "", name, password),
+      `${name} is new and has the rights of ${owner}: ${
+        isWritten ? `its address is in ${file}` : newAddress
+      }`,
     );
   }
 });
 
+/** Writes the setting into a file for its owner alone; false when the file exists or can't be made. */
+async function writeNew(file: string, address: string): Promise<boolean> {
+  try {
+    const text = `DATABASE_URL='${address}'\n`;
+    await Deno.writeTextFile(file, text, { createNew: true, mode: 0o600 });
+    return true;
+  } catch (error) {
+    // The password is nowhere else, so it is shown.
+    console.error(`${file} can't be written: ${sentenceOf(error)}`);
+    return false;
+  }
+}
+
+interface RoleOfProgram extends Role {
+  readonly program: string;
+}
+
 async function rolesOf(
   { only, ...names }: ReturnType<typeof readArguments>["values"],
-): Promise<readonly Role[]> {
+): Promise<readonly RoleOfProgram[]> {
   const gateway = await readGatewayRights();
   const all = [
     { program: "api", owner: "the API", rights: API_RIGHTS },
@@ -80,6 +106,7 @@ async function rolesOf(
   if (unknown !== undefined) throw new UsageError(`${USAGE}\n\nThere is no program ${unknown}`);
   const roles = all.filter(({ program }) => only?.includes(program) ?? true)
     .map(({ program, owner, rights }) => ({
+      program,
       name: names[program] ?? `lotline_${program}`,
       owner,
       rights,

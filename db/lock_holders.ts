@@ -79,4 +79,4 @@ export function describeHolder(holder: LockHolder): string {
 }
 
 /** The statement with which an operator ends it. */
-export const endingOf = ({ pid }: LockHolder) => `select pg_terminate_backend(${pid})`;
+export const endingOf = ({ pid }: Pick<LockHolder, "pid">) => `select pg_terminate_backend(${pid})`;

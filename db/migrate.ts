@@ -22,6 +22,7 @@ import { missingRights, ownerNeeded } from "./migration_rights.ts";
 import { differencesFromOldSchema } from "./old_schema.ts";
 import { isLockTimeout, isMissingRight, isResponse } from "./pg_errors.ts";
 import { oneRow } from "./one_row.ts";
+import { isTooOld, problem } from "./problems.ts";
 import { openSession } from "./session.ts";
 import type { Sql } from "./sql.ts";
 
@@ -50,6 +51,7 @@ export async function migrate(
   // Without the timeouts of a request: building an index on a large table takes as long as it takes.
   await using session = openSession(url, { name: "lotline-migrate" });
   const { sql } = session;
+  await refuseOldServer(sql);
   await takeTurn(sql, report);
   await refuseForeignSchema(sql);
   const journal = await readOwnJournal(sql);
@@ -97,6 +99,16 @@ async function takeTurn(sql: Sql, report: (line: string) => void): Promise<void>
     }
     await delay(LOCK_POLL_MS);
   }
+}
+
+async function refuseOldServer(sql: Sql): Promise<void> {
+  const { version } = oneRow(
+    await sql<{ version: number }[]>`
+      select current_setting('server_version_num')::int as version`,
+  );
+  if (!isTooOld(version)) return;
+  const { sentence, todo } = problem("old_server");
+  throw new MigrationError(`${sentence}: ${todo}; nothing was changed`);
 }
 
 async function refuseForeignSchema(sql: Sql): Promise<void> {

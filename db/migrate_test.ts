@@ -3,6 +3,8 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { migrationFolder } from "../testing/migration_folder.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
+import { pretendVersion } from "../testing/old_server.ts";
+import { otherAddress } from "../testing/read_only.ts";
 import { oldDatabase } from "../testing/old_database.ts";
 import type { Sql } from "./sql.ts";
 import { migrate, MigrationError } from "./migrate.ts";
@@ -353,3 +355,13 @@ async function invalidIndexes(sql: Sql): Promise<string[]> {
     where not (indisvalid and indisready and indislive)`;
   return rows.map(({ name }) => name);
 }
+
+Deno.test("a PostgreSQL that is too old is refused before anything is changed", async () => {
+  await using database = await freshDatabase({ migrated: false });
+  await pretendVersion(database, 140_011);
+  await rejects(migrate(otherAddress(database), silent), {
+    name: "MigrationError",
+    message: "PostgreSQL is older than version 15: use PostgreSQL 15 or later; nothing was changed",
+  });
+  deepStrictEqual([...await database.sql`select from pg_namespace where nspname = 'lotline'`], []);
+});

@@ -18,7 +18,7 @@ const LOOK_EVERY_MS = 1_000;
 /** A connection that is idle for longer is taken for a forgotten one, in s. */
 const STUCK_S = 60;
 /** The commands that take the lock of a migration. */
-const MIGRATING = ["lotline-migrate", "lotline-cutover"];
+export const MIGRATING = ["lotline-migrate", "lotline-cutover"];
 
 /** The line of a run that waits for its turn. */
 export function waitForTurn(holder: LockHolder): string {
@@ -33,7 +33,9 @@ export function describeBlockers(blockers: readonly LockHolder[]): string {
     blockers.filter(isStuck).map(advice).join("");
 }
 
-const isStuck = ({ idleAt, silentS }: LockHolder) => idleAt !== null && (silentS ?? 0) > STUCK_S;
+/** Whether it is idle for longer than a migration is. */
+export const isStuck = ({ idleAt, silentS }: LockHolder) =>
+  idleAt !== null && (silentS ?? 0) > STUCK_S;
 
 const advice = (holder: LockHolder) => `; when it is left over, end it with: ${endingOf(holder)}`;
 

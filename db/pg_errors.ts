@@ -122,6 +122,14 @@ export function isMissingTable(error: unknown): boolean {
   return ["42P01", "3F000"].includes(codeOf(error));
 }
 
+/**
+ * Whether a statement names what the database doesn't have, such as a column or a function. A database
+ * that lacks a migration is one cause, a fault of this code another.
+ */
+export function isMissingObject(error: unknown): boolean {
+  return ["42703", "42704", "42883", "42P10"].includes(codeOf(error));
+}
+
 /** The name of the constraint that a statement violated. */
 export function constraintOf(error: unknown): string | undefined {
   return error instanceof postgres.PostgresError ? error.constraint_name : undefined;

@@ -8,7 +8,7 @@ import {
   textOf,
 } from "./driver.ts";
 import { isForgottenStatement, isResponse } from "./pg_errors.ts";
-import type { PooledLink } from "./pooled_link.ts";
+import type { Limits, PooledLink } from "./pooled_link.ts";
 import type { SessionOptions } from "./session_settings.ts";
 
 /*
@@ -22,14 +22,39 @@ const CONTROL = /^\s*(?:begin|start|commit|end|rollback|abort)\b/i;
 const BEGIN = /^\s*(?:begin|start)\b[^;]*/i;
 const READ_WRITE = /\bread\s+write\b/i;
 
-/** What each transaction sets, since a pooler keeps no settings for its clients. */
+/**
+ * What each transaction sets beside `statement_timeout`, since a pooler keeps no settings for its
+ * clients.
+ */
 export function transactionSettings(options: SessionOptions): Readonly<Record<string, string>> {
   return {
-    statement_timeout: String(options.statementTimeoutMs ?? 0),
     lock_timeout: String(options.lockTimeoutMs ?? 0),
     ...(options.readsAsServer !== true && { TimeZone: "UTC", DateStyle: "ISO, MDY" }),
     ...(options.readOnly === true && { transaction_read_only: "on" }),
   };
+}
+
+/** How long the pooler may take to give a connection, in ms. */
+const START_MS = 1_500;
+/** Between PostgreSQL's clock and the caller's: the way of the response, and a process that is busy. */
+const SLACK_MS = 100;
+
+/**
+ * How long a statement may wait for one of the pooler's connections, and then run. Both are over before
+ * its caller gives up: nothing is stored behind a 503.
+ *
+ * @param leftMs until the caller gives up; undefined: never
+ * @returns undefined when there is no time left for it
+ */
+export function limitsOf({ statementTimeoutMs = 0 }: SessionOptions, leftMs?: number):
+  | Limits
+  | undefined {
+  if (leftMs === undefined) return { startMs: START_MS, statementMs: statementTimeoutMs };
+  const startMs = Math.min(START_MS, Math.floor(leftMs / 2));
+  const restMs = Math.floor(leftMs - startMs - SLACK_MS);
+  if (restMs <= 0) return undefined;
+  const isShorter = statementTimeoutMs === 0 || restMs < statementTimeoutMs;
+  return { startMs, statementMs: isShorter ? restMs : statementTimeoutMs };
 }
 
 interface Driver {
@@ -48,6 +73,8 @@ export class PooledStatements {
   #isNamed: boolean;
   #link: PooledLink | undefined;
   #running = 0;
+  /** The last that was sent. A pool sends one at a time, and only its statements have deadlines. */
+  #last: Query | undefined;
   /** Whether a `begin`, `commit` or `rollback` is running: until its end nobody knows what follows it. */
   #isControlled = false;
   #isLost = false;
@@ -63,6 +90,12 @@ export class PooledStatements {
   onReady(link: PooledLink): void {
     this.#link = link;
   }
+
+  /** Of the statement that is written now. */
+  readonly limits = (): Limits | undefined => {
+    const until = this.#last?.until;
+    return limitsOf(this.#options, until === undefined ? undefined : until - performance.now());
+  };
 
   run(query: Query): void {
     if (this.#isLost) query.reject(this.#lost());
@@ -97,10 +130,12 @@ export class PooledStatements {
 
   #start(query: Query, isControl: boolean, isBegin: boolean): void {
     this.#running++;
+    this.#last = query;
     this.#isControlled = isControl;
     const { resolve, reject } = query;
     const settled = () => {
       this.#running--;
+      if (this.#last === query) this.#last = undefined;
       if (isControl) this.#isControlled = false;
     };
     query.resolve = (result) => {
@@ -137,9 +172,10 @@ export class PooledStatements {
     const [begin] = BEGIN.exec(text) ?? [];
     if (begin === undefined) return text;
     const { transaction_read_only, ...settings } = transactionSettings(this.#options);
-    const { idleInTransactionTimeoutMs = 0 } = this.#options;
+    const { statementTimeoutMs = 0, idleInTransactionTimeoutMs = 0 } = this.#options;
     const all = Object.entries({
       ...settings,
+      statement_timeout: String(statementTimeoutMs),
       idle_in_transaction_session_timeout: String(idleInTransactionTimeoutMs),
       ...(transaction_read_only !== undefined && !READ_WRITE.test(begin) &&
         { transaction_read_only }),

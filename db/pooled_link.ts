@@ -27,18 +27,30 @@ export interface PooledLink {
   readonly isInTransaction: boolean;
 }
 
-interface Events {
+/** Of one statement, in ms. */
+export interface Limits {
+  /** How long the pooler may take to give a connection. */
+  readonly startMs: number;
+  /** PostgreSQL's timeout for the statement; 0 is never. */
+  readonly statementMs: number;
+}
+
+interface Transactions {
+  /** PostgreSQL's settings of each transaction, beside `statement_timeout`. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** The limits of the statement that is written now; undefined: it must not be sent any more. */
+  readonly limits: () => Limits | undefined;
+}
+
+export interface LinkEvents {
   /** PostgreSQL begins with a statement: the pooler has given it a connection. */
   readonly onStart: () => void;
   /** The connection can't be used any more. */
   readonly onBroken: (error: Error) => void;
 }
 
-/**
- * How long the pooler may take to give a connection, in ms. With the statement's timeout it is shorter
- * than the time that a request waits: nothing is stored behind a 503.
- */
-const START_MS = 1_500;
+/** The time to read what has arrived while this process was busy, in ms. */
+const GRACE_MS = 50;
 
 const HEAD = 5;
 /** A message's type and length, and of ReadyForQuery the status. */
@@ -53,22 +65,19 @@ const [PARSE, BIND, SYNC, QUERY] = ["P", "B", "S", "Q"].map(code) as [
 const [PARSE_COMPLETE, BIND_COMPLETE, COMMAND_COMPLETE, ERROR, READY] = ["1", "2", "C", "E", "Z"]
   .map(code) as [number, number, number, number, number];
 
-/**
- * Takes over a connection that is ready for its first statement.
- *
- * @param settings PostgreSQL's settings of each transaction
- */
+/** Takes over a connection that is ready for its first statement. */
 export function watchUnits(
   socket: net.Socket,
-  settings: Readonly<Record<string, string>>,
-  events: Events,
+  transactions: Transactions,
+  events: LinkEvents,
 ): PooledLink {
-  const units = new Units(settingsMessages(settings), events);
+  const units = new Units(transactions, events);
   socket.once("close", () => units.end());
   const write: (chunk: Buffer, done?: () => void) => boolean = socket.write;
-  socket.write =
-    ((chunk: Buffer, done?: () => void) =>
-      write.call(socket, units.outgoing(chunk), done)) as typeof socket.write;
+  socket.write = ((chunk: Buffer, done?: () => void) => {
+    const bytes = units.outgoing(chunk);
+    return bytes === undefined || write.call(socket, bytes, done);
+  }) as typeof socket.write;
   const emit: (event: string | symbol, ...values: unknown[]) => boolean = socket.emit;
   const pass = (bytes: Buffer) => void emit.call(socket, "data", bytes);
   socket.emit = ((event: string | symbol, ...values: unknown[]): boolean => {
@@ -80,8 +89,10 @@ export function watchUnits(
 }
 
 class Units implements PooledLink {
-  readonly #settings: Buffer;
-  readonly #events: Events;
+  readonly #transactions: Transactions;
+  readonly #events: LinkEvents;
+  /** The settings' messages for the last statement's timeout, which is nearly always the same. */
+  #messages: { readonly statementMs: number; readonly bytes: Buffer } | undefined;
   #startTimer: ReturnType<typeof setTimeout> | undefined;
   /** Sent, and not yet over. */
   readonly #units: Unit[] = [];
@@ -93,8 +104,8 @@ class Units implements PooledLink {
   #left = 0;
   #isDropped = false;
 
-  constructor(settings: Buffer, events: Events) {
-    this.#settings = settings;
+  constructor(transactions: Transactions, events: LinkEvents) {
+    this.#transactions = transactions;
     this.#events = events;
   }
 
@@ -106,26 +117,45 @@ class Units implements PooledLink {
     return this.#status !== "I";
   }
 
-  /** @param chunk whole messages, as postgres.js writes them */
-  outgoing(chunk: Buffer): Buffer {
+  /**
+   * @param chunk whole messages, as postgres.js writes them
+   * @returns what is sent; undefined: nothing, and the connection ends
+   */
+  outgoing(chunk: Buffer): Buffer | undefined {
     const parts: Buffer[] = [];
     let from = 0;
     for (let at = 0; at < chunk.length; at += 1 + chunk.readUInt32BE(at + 1)) {
       const type = chunk[at];
       if (this.#isAtStart) {
+        const limits = this.#transactions.limits();
+        if (limits === undefined) return this.#refuse();
         const hasSettings = (type === PARSE || type === BIND) && !this.isInTransaction;
         if (hasSettings) {
-          parts.push(chunk.subarray(from, at), this.#settings);
+          parts.push(chunk.subarray(from, at), this.#settings(limits));
           from = at;
         }
         this.#units.push({ hasSettings, isSimple: type === QUERY, isPast: false });
-        if (this.#units.length === 1) this.#awaitStart();
+        if (this.#units.length === 1) this.#awaitStart(limits);
       }
       this.#isAtStart = type === SYNC || type === QUERY;
     }
     if (parts.length === 0) return chunk;
     parts.push(chunk.subarray(from));
     return Buffer.concat(parts);
+  }
+
+  #settings({ statementMs }: Limits): Buffer {
+    if (this.#messages?.statementMs !== statementMs) {
+      const settings = { statement_timeout: String(statementMs), ...this.#transactions.settings };
+      this.#messages = { statementMs, bytes: settingsMessages(settings) };
+    }
+    return this.#messages.bytes;
+  }
+
+  #refuse(): undefined {
+    this.#events.onBroken(
+      new LinkError("silent", "the statement's time was up before it was sent"),
+    );
   }
 
   /** @param pass gets what postgres.js expects */
@@ -161,7 +191,8 @@ class Units implements PooledLink {
     if (type === READY) {
       this.#units.shift();
       this.#onReady(unit, String.fromCharCode(status) as Status);
-      if (this.#units.length > 0) this.#awaitStart();
+      const limits = this.#units.length > 0 ? this.#transactions.limits() : undefined;
+      if (limits !== undefined) this.#awaitStart(limits);
       return false;
     }
     if (!unit.hasSettings || unit.isPast) return false;
@@ -177,11 +208,14 @@ class Units implements PooledLink {
   }
 
   /** Once it is closed, the pooler gives the connection to the next client. */
-  #awaitStart(): void {
+  #awaitStart({ startMs }: Limits): void {
     if (this.isInTransaction) return;
+    const giveUp = () => {
+      this.#events.onBroken(new LinkError("too_many", `no free connection in ${startMs} ms`));
+    };
     this.#startTimer = setTimeout(() => {
-      this.#events.onBroken(new LinkError("too_many", `no free connection in ${START_MS} ms`));
-    }, START_MS);
+      this.#startTimer = setTimeout(giveUp, GRACE_MS);
+    }, startMs);
   }
 
   #onStart(): void {

@@ -26,14 +26,17 @@ function typesOf(bytes: Buffer): string {
   return types;
 }
 
-function watch() {
+/** A link of statements whose time is up, or not. */
+function watch(isUp = false) {
   const sent: string[] = [];
   const received: Buffer[] = [];
   const broken: string[] = [];
   let starts = 0;
   const socket = new EventEmitter() as net.Socket;
   socket.write = ((chunk: Buffer) => sent.push(typesOf(chunk)) > 0) as typeof socket.write;
-  const link = watchUnits(socket, { lock_timeout: "5" }, {
+  const limits = () => isUp ? undefined : { startMs: 200, statementMs: 5 };
+  const transactions = { settings: { lock_timeout: "5" }, limits };
+  const link = watchUnits(socket, transactions, {
     onStart: () => starts++,
     onBroken: ({ message }) => broken.push(message),
   });
@@ -131,6 +134,13 @@ Deno.test("a statement that the pooler gives no connection ends the session, a s
   for (const { send } of [runs, waits]) send("PDBES");
   runs.receive(messages("12C"));
   await eventually("it is over", () => waits.broken.length > 0);
-  deepStrictEqual([waits.starts(), waits.broken], [0, ["no free connection in 1500 ms"]]);
+  deepStrictEqual([waits.starts(), waits.broken], [0, ["no free connection in 200 ms"]]);
   deepStrictEqual([runs.starts(), runs.broken], [1, []]);
+});
+
+Deno.test("a statement whose time is up is not sent, and ends the session", () => {
+  using it = watch(true);
+  it.send("PDBES");
+  deepStrictEqual(it.sent, []);
+  deepStrictEqual(it.broken, ["the statement's time was up before it was sent"]);
 });

@@ -1,8 +1,12 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { createRolledBackWrites, DRY_RUN_SESSIONS } from "../dry_run/rolled_back_writes.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { eventually } from "../testing/eventually.ts";
+import { openTransaction } from "../testing/open_transaction.ts";
 import { IGNORED_PARAMETERS, startPgBouncer } from "../testing/pgbouncer.ts";
 import { connect } from "./connect.ts";
+import { limitsOf } from "./pooled.ts";
+import { queryWithDeadline } from "./query_deadline.ts";
 import { openSession } from "./session.ts";
 import type { Sql } from "./sql.ts";
 
@@ -42,6 +46,9 @@ async function start(name: keyof typeof POOLERS) {
   };
 }
 
+/** How long a caller waits, in ms. */
+const CALLER_MS = 700;
+
 const SETTINGS = ["statement_timeout", "lock_timeout", "TimeZone", "transaction_read_only"];
 
 /** Ends PostgreSQL's connections that have a transaction open. */
@@ -69,7 +76,7 @@ for (const name of Object.keys(POOLERS) as (keyof typeof POOLERS)[]) {
           even: i % 2 === 0,
           text: "é\\'",
           nothing: null,
-          list: [i],
+          list: `{${i}}`,
           number: String(i),
           generate_series: 0,
         });
@@ -132,6 +139,23 @@ for (const name of Object.keys(POOLERS) as (keyof typeof POOLERS)[]) {
       { code: "57014" },
     );
     deepStrictEqual(await it.numbers(), []);
+  });
+
+  Deno.test(`${name}: nothing is stored behind a caller that has given up`, async () => {
+    await using it = await start(name);
+    // The time for the lock is 2 s.
+    const insert = (number: number) =>
+      queryWithDeadline(it.sql, it.sql`insert into kept values (${number})`, CALLER_MS);
+    await insert(0);
+    const lock = await openTransaction(it.direct, "lock table kept in share row exclusive mode");
+    await Promise.all([1, 2, 3].map((number) => rejects(insert(number))));
+    await lock[Symbol.asyncDispose]();
+    const free = await Promise.all([1, 2].map(() => openSession(it.url, { name: "lotline-test" })));
+    for (const { sql } of free) await sql`begin`;
+    await Promise.all([4, 5].map((number) => rejects(insert(number))));
+    for (const session of free) await session[Symbol.asyncDispose]();
+    await eventually("a row is stored", () => insert(6).then(() => true, () => false));
+    deepStrictEqual(await it.numbers(), [0, 6]);
   });
 
   Deno.test(`${name}: a statement whose commit fails has failed, and nothing is stored`, async () => {
@@ -197,4 +221,23 @@ Deno.test("options in an address can't go through a pooler, which a statement's 
   const sql = connect({ url: `${it.url}&options=-c%20geqo%3Doff` });
   await rejects(sql`select 1`, /options can't go through the pooler: set them with alter role/);
   await sql.end();
+});
+
+Deno.test("a statement's waiting and its running are over before its caller gives up", () => {
+  const lefts = [undefined, 10_000, 6_000, 3_000, 1_000, 201, 200, 0, -5];
+  const options = { name: "lotline-test", statementTimeoutMs: 4_000 };
+  deepStrictEqual(lefts.map((left) => limitsOf(options, left)), [
+    { startMs: 1_500, statementMs: 4_000 },
+    { startMs: 1_500, statementMs: 4_000 },
+    { startMs: 1_500, statementMs: 4_000 },
+    { startMs: 1_500, statementMs: 1_400 },
+    { startMs: 500, statementMs: 400 },
+    { startMs: 100, statementMs: 1 },
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  const endless = { name: "lotline-test" };
+  deepStrictEqual(limitsOf(endless), { startMs: 1_500, statementMs: 0 });
+  deepStrictEqual(limitsOf(endless, 1_000), { startMs: 500, statementMs: 400 });
 });

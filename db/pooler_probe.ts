@@ -72,8 +72,10 @@ async function isPooled(address: Address): Promise<boolean> {
  */
 async function keepsPrepared(sql: Sql): Promise<boolean> {
   await sql.unsafe("begin");
-  const text = "select 1 as lotline_probe";
-  const { statement } = await sql.unsafe(text, [], { simple: false, prepare: true } as object);
+  // Its parameter is described before it runs. A pooler that drops the protocol's Flush, as PgCat does,
+  // fails here; otherwise no statement's start would be noticed.
+  const text = "select $1::int as lotline_probe";
+  const { statement } = await sql.unsafe(text, [1], { prepare: true });
   const { name } = statement as unknown as { readonly name: string };
   const rows = await sql.unsafe(
     `select name from pg_catalog.pg_prepared_statements where statement = '${text}'`,

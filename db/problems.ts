@@ -116,6 +116,11 @@ export function problemOf(error: unknown): Problem | undefined {
   return undefined;
 }
 
+const MIN_VERSION_NUM = 150_000;
+
+/** Whether it is the `server_version_num` of a PostgreSQL that Lotline can't use. */
+export const isTooOld = (versionNum: number) => versionNum < MIN_VERSION_NUM;
+
 /** Whether PostgreSQL, or a pooler before it, ended the connection with this error. */
 export function isFatal(error: unknown): boolean {
   // PgBouncer's errors lack the field of the severity that is never translated.
@@ -132,11 +137,16 @@ export function kindOf(error: unknown): ProblemKind | undefined {
   const { message } = error;
   const code = "code" in error ? String(error.code) : "";
   if (code === "ECONNRESET" && message.includes(LOST_IN_HANDSHAKE)) return "tls_failed";
-  if (isFatal(error) && code in OF_STARTUP) return OF_STARTUP[code];
+  if (isFatal(error) && code in OF_STARTUP) {
+    return message.includes(SINCE_14) ? "old_server" : OF_STARTUP[code];
+  }
   const kind = BY_TEXT.find(([ofCode, text]) => code === ofCode && message.includes(text))?.[2] ??
     BY_CODE[code] ?? BY_CLASS.find(([begin]) => code.startsWith(begin))?.[1];
   return kind ?? (isFatal(error) ? "refused" : undefined);
 }
+
+/** A setting of every session that PostgreSQL 13 doesn't know. */
+const SINCE_14 = "idle_session_timeout";
 
 /** How Node and Deno report a connection that the server ended during the TLS handshake. */
 const LOST_IN_HANDSHAKE = "before secure TLS connection was established";

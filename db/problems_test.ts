@@ -75,6 +75,15 @@ Deno.test("a problem is found behind other errors, and a link's error has its ow
 
 /** What a pooler or another server sends in place of a login, as fields of an error. */
 const REFUSALS: readonly [fields: Record<string, string>, kind: ProblemKind][] = [
+  [
+    {
+      S: "FATAL",
+      V: "FATAL",
+      C: "42704",
+      M: 'unrecognized configuration parameter "idle_session_timeout"',
+    },
+    "old_server",
+  ],
   // PgBouncer has no field V.
   [{ S: "FATAL", C: "08P01", M: "no such database: plant" }, "no_database"],
   [{ S: "FATAL", C: "08P01", M: "password authentication failed" }, "refused_login"],

@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import { withDeadline } from "../timing.ts";
 import { STATEMENT_TIMEOUT_MS } from "./connect.ts";
+import { setDeadline } from "./driver.ts";
 import type { Sql } from "./sql.ts";
 import { cancel } from "./pool.ts";
 
@@ -20,8 +21,9 @@ export const DEADLINE_MS = STATEMENT_TIMEOUT_MS + 2_000;
  * The rows of `query`, or {@link QueryDeadlineError} when they don't come in time.
  *
  * A query whose time is up before its turn in the pool never runs: nothing is stored after a failure
- * was reported. A running one is left to PostgreSQL's statement timeout: a late cancel request would
- * hit the next statement on its connection.
+ * was reported. A running one is left to PostgreSQL's statement timeout, which is shorter through a
+ * pooler when the query has waited: a late cancel request would hit the next statement on its
+ * connection.
  */
 export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
   sql: Sql,
@@ -30,6 +32,7 @@ export async function queryWithDeadline<T extends readonly postgres.MaybeRow[]>(
 ): Promise<postgres.RowList<T>> {
   // Not even begun: it would run before its timer does.
   if (deadlineMs <= 0) throw new QueryDeadlineError("the request's time was up before its turn");
+  setDeadline(query, performance.now() + deadlineMs);
   return await withDeadline(query, deadlineMs, () => {
     cancel(sql, query);
     throw new QueryDeadlineError(`no answer from PostgreSQL in ${Math.round(deadlineMs)} ms`);

@@ -1,6 +1,6 @@
 import type { ProblemKind } from "./link_error.ts";
 import { isUnavailable } from "./pg_errors.ts";
-import { problem, problemOf } from "./problems.ts";
+import { isTooOld, problem, problemOf } from "./problems.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
 import type { SchemaState } from "./schema_state.ts";
 import type { Sql } from "./sql.ts";
@@ -31,10 +31,11 @@ export async function checkDatabase(
   timeoutMs: number,
 ): Promise<readonly Finding[]> {
   try {
-    const isReadOnly = await readIsReadOnly(sql, timeoutMs);
+    const unfit = await findServerProblem(sql, timeoutMs);
+    if (unfit === "old_server") return [failure("database", unfit)];
     return [
       { check: "database", level: "ok", message: "The database responds" },
-      isReadOnly
+      unfit === "read_only"
         ? failure("read_only", "read_only")
         : { check: "read_only", level: "ok", message: "The database can be written" },
       findingOf(await schema()),
@@ -46,14 +47,23 @@ export async function checkDatabase(
   }
 }
 
-/** Whether transactions may only read: on a standby, or by a setting. */
-export async function readIsReadOnly(sql: Sql, timeoutMs: number): Promise<boolean> {
+/**
+ * Why a server that responds can't be used: it is too old, or transactions may only read, on a standby
+ * or by a setting.
+ */
+export async function findServerProblem(
+  sql: Sql,
+  timeoutMs: number,
+): Promise<"old_server" | "read_only" | undefined> {
   const [row] = await queryWithDeadline(
     sql,
-    sql<{ value: string }[]>`select current_setting('transaction_read_only') as value`,
+    sql<{ version: number; readOnly: string }[]>`
+      select current_setting('server_version_num')::int as version,
+        current_setting('transaction_read_only') as "readOnly"`,
     timeoutMs,
   );
-  return row?.value === "on";
+  if (row !== undefined && isTooOld(row.version)) return "old_server";
+  return row?.readOnly === "on" ? "read_only" : undefined;
 }
 
 function findingOf(schema: SchemaState): Finding {

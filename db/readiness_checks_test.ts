@@ -1,6 +1,8 @@
 import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { freePort } from "../dev/free_port.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { pretendVersion } from "../testing/old_server.ts";
+import { otherAddress } from "../testing/read_only.ts";
 import { connect } from "./connect.ts";
 import { checkDatabase, type Finding } from "./readiness_checks.ts";
 import type { SchemaState } from "./schema_state.ts";
@@ -54,3 +56,20 @@ Deno.test("without the database nothing else is checked, and other errors are th
   const broken = () => Promise.reject(new TypeError("a mistake of ours"));
   await rejects(checkDatabase(database.sql, broken, TIMEOUT_MS), TypeError);
 });
+
+for (const [version, isOld] of [[140_011, true], [150_000, false]] as const) {
+  Deno.test(`a server of version ${version} ${isOld ? "is too old, which is all" : "is used"}`, async () => {
+    await using database = await freshDatabase({ migrated: false });
+    await pretendVersion(database, version);
+    const sql = connect({ url: otherAddress(database), max: 1 });
+    const findings = await checkDatabase(sql, () => Promise.resolve({ is: "current" }), TIMEOUT_MS);
+    await sql.end({ timeout: 1 });
+    deepStrictEqual(
+      findings.filter(({ level }) => level === "failure").map((
+        { check, problem },
+      ) => [check, problem]),
+      isOld ? [["database", "old_server"]] : [],
+    );
+    strictEqual(findings.length, isOld ? 1 : 3);
+  });
+}

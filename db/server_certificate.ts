@@ -3,15 +3,23 @@ import type { Address } from "./address.ts";
 import { attemptsFor } from "./connect_attempts.ts";
 import { openLink } from "./link.ts";
 
+/** How the connections of an address are encrypted. */
+export interface Encryption {
+  /** Such as `TLSv1.3`. */
+  readonly version: string;
+  /** Until when the server's certificate is valid. */
+  readonly end: Date;
+}
+
 /**
- * Until when the certificate of the first host that can be reached is valid; undefined without TLS.
+ * The encryption to the first host that can be reached, which may be a pooler's; undefined without TLS.
  *
  * @throws the failure of the last host
  */
-export async function readCertificateEnd(
+export async function readEncryption(
   address: Address,
   timeoutMs: number,
-): Promise<Date | undefined> {
+): Promise<Encryption | undefined> {
   let failure: unknown;
   const attempts = attemptsFor(address, { timeoutMs, onFailure: (_, error) => failure = error });
   for (;;) {
@@ -21,7 +29,9 @@ export async function readCertificateEnd(
       const link = await openLink(attempt, address, AbortSignal.timeout(timeoutMs));
       try {
         if (!link.isEncrypted) return undefined;
-        return new Date((link.socket as tls.TLSSocket).getPeerCertificate().valid_to);
+        const socket = link.socket as tls.TLSSocket;
+        const end = new Date(socket.getPeerCertificate().valid_to);
+        return { version: socket.getProtocol() ?? "TLS", end };
       } finally {
         link.destroy();
       }

@@ -5,7 +5,7 @@ import type { Query } from "./driver.ts";
 import { failingSocket } from "./held_socket.ts";
 import { LinkError } from "./link_error.ts";
 import { PooledStatements, transactionSettings } from "./pooled.ts";
-import { watchUnits } from "./pooled_link.ts";
+import { type LinkEvents, watchUnits } from "./pooled_link.ts";
 import { knownPooler, type Pooler, poolerOf } from "./pooler.ts";
 import { type DriverOptions, pooledParameters, type SessionOptions } from "./session_settings.ts";
 
@@ -14,7 +14,7 @@ export interface StatementRoute {
   run(query: Query, send: Send): void;
   /** The `socket` of postgres.js. */
   open(driver: DriverOptions): Promise<Duplex>;
-  onReady(socket: net.Socket, events: Parameters<typeof watchUnits>[2]): void;
+  onReady(socket: net.Socket, events: LinkEvents): void;
 }
 
 type Send = (query: Query) => void;
@@ -77,7 +77,11 @@ export function createRoute(
       return await open();
     },
     onReady(socket, events) {
-      pooled?.onReady(watchUnits(socket, transactionSettings(options), events));
+      if (pooled === undefined) return;
+      const { limits } = pooled;
+      pooled.onReady(
+        watchUnits(socket, { settings: transactionSettings(options), limits }, events),
+      );
     },
   };
   return route;

@@ -4,12 +4,14 @@ import { readSteps, type Series, type Step } from "./migrations.ts";
 import { leaveServer } from "./pool.ts";
 import { problem, problemOf } from "./problems.ts";
 import { DEADLINE_MS, QueryDeadlineError } from "./query_deadline.ts";
-import { readIsReadOnly } from "./readiness_checks.ts";
+import { findServerProblem } from "./readiness_checks.ts";
 import { readSchemaState, type SchemaState } from "./schema_state.ts";
 import type { Sql } from "./sql.ts";
 
 /** The log's view of the database; readiness uses its reading of the schema. Disposing ends it. */
 export interface DatabaseWatch extends Disposable {
+  /** Whether the database lacked migrations when it was last read. */
+  readonly isBehind: boolean;
   /**
    * The schema as it was last read.
    * @throws {QueryDeadlineError} when it wasn't read since the start, nor within `timeoutMs`
@@ -61,7 +63,7 @@ export function watchDatabase(
     schema = state;
     first.resolve(state);
     const fields = { missing: namesOf(state), todo: MIGRATE };
-    if (state.is === "missing" || state.is === "behind") {
+    if (isBehind(state)) {
       logLimited(`${state.is} ${fields.missing}`, "warn", "schema_behind", fields);
     } else if (was?.is !== state.is) {
       if (state.is === "ahead") log("warn", "schema_ahead", { unknown: namesOf(state) });
@@ -74,13 +76,12 @@ export function watchDatabase(
   let steps: readonly Step[] | undefined;
   /** Returns how long to wait until the next look, in ms. */
   const look = async (): Promise<number> => {
-    if (await readIsReadOnly(sql, DEADLINE_MS)) {
-      onDown("read_only");
-      leaveServer(sql);
-    } else onUp();
-    const waits = schema?.is === "missing" || schema?.is === "behind";
+    const unfit = await findServerProblem(sql, DEADLINE_MS);
+    if (unfit === undefined) onUp();
+    else onDown(unfit);
+    if (unfit === "read_only") leaveServer(sql);
     const now = performance.now();
-    if (waits || now - schemaReadAt > SCHEMA_EVERY_MS) {
+    if (isBehind(schema) || now - schemaReadAt > SCHEMA_EVERY_MS) {
       steps ??= await readSteps([series]);
       onSchema(await readSchemaState(sql, steps));
       schemaReadAt = now;
@@ -103,6 +104,9 @@ export function watchDatabase(
   void follow();
 
   return {
+    get isBehind() {
+      return isBehind(schema);
+    },
     async schema(timeoutMs) {
       if (schema !== undefined) return schema;
       return await withDeadline(first.promise, timeoutMs, () => {
@@ -112,6 +116,9 @@ export function watchDatabase(
     [Symbol.dispose]: () => end.abort(),
   };
 }
+
+const isBehind = (state: SchemaState | undefined) =>
+  state?.is === "missing" || state?.is === "behind";
 
 function namesOf(state: SchemaState): string {
   if (state.is === "missing") return "all";

@@ -3,6 +3,7 @@ import { freePort } from "../dev/free_port.ts";
 import type { LogFields } from "../log.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
+import { pretendVersion } from "../testing/old_server.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
 import { makeReadOnly, otherAddress } from "../testing/read_only.ts";
 import { connect } from "./connect.ts";
@@ -121,4 +122,17 @@ Deno.test("connections that only read leave a server that became read-only", asy
   } finally {
     await sql.end({ timeout: 1 });
   }
+});
+
+Deno.test("a server that is too old is a line in the log", async () => {
+  await using database = await freshDatabase();
+  await pretendVersion(database, 140_011);
+  const sql = connect({ url: otherAddress(database), max: 1 });
+  {
+    using watching = watch(sql);
+    await eventually("it says so", () => watching.lines.length > 0);
+    const [, , fields] = watching.lines[0] ?? [];
+    strictEqual(fields?.problem, "old_server");
+  }
+  await sql.end({ timeout: 1 });
 });

@@ -21,7 +21,7 @@ export interface DatabaseDeps {
 
 export interface DatabaseCheck {
   readonly name: string;
-  /** Whether it reads tables of Lotline's own. */
-  readonly needsSchema: boolean;
+  /** `schema`: it reads tables of Lotline's own; `primary`: also those that a standby lacks. */
+  readonly needs: "nothing" | "schema" | "primary";
   run(deps: DatabaseDeps): Findings;
 }

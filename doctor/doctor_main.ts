@@ -8,7 +8,8 @@
 import { parseArgs } from "node:util";
 import { runMain, UsageError } from "../command_line.ts";
 import { sentenceOf } from "../terminal.ts";
-import { jsonOf, textOf } from "./report.ts";
+import { pasteable } from "../task_help.ts";
+import { jsonOf, type Shown, textOf } from "./report.ts";
 import { runChecks } from "./run_checks.ts";
 import { DOCTOR_SETTINGS } from "./settings.ts";
 
@@ -21,8 +22,11 @@ await runMain({
   exit: "0 nothing has failed; 1 something has; 2 wrong usage",
 }, async () => {
   const isJson = readArguments(Deno.args);
-  const findings = await runChecks(Deno.env.toObject());
-  console.log(isJson ? jsonOf(findings) : textOf(findings));
+  const findings = (await runChecks(Deno.env.toObject())).map((finding) => ({
+    ...finding,
+    ...(finding.todo !== undefined && { todo: pasteable(finding.todo) }),
+  }));
+  console.log(isJson ? jsonOf(findings) : textOf(findings, terminal()));
   return findings.some(({ level }) => level === "failure") ? 1 : 0;
 });
 
@@ -34,4 +38,10 @@ function readArguments(args: readonly string[]): boolean {
   } catch (error) {
     throw new UsageError(`${USAGE}\n\n${sentenceOf(error)}`);
   }
+}
+
+/** Colours and width, unless the output goes elsewhere. */
+function terminal(): Shown {
+  if (!Deno.stdout.isTerminal()) return {};
+  return { width: Deno.consoleSize().columns, hasColors: !Deno.noColor };
 }

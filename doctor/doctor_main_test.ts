@@ -6,6 +6,7 @@ import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { taskOutput } from "../testing/task_output.ts";
 import { startWorker } from "../testing/worker.ts";
+import { textOf } from "./report.ts";
 import { runChecks } from "./run_checks.ts";
 
 const Report = z.strictObject({
@@ -18,10 +19,10 @@ const Report = z.strictObject({
   })).min(1),
 });
 
-/** The checks in docs/operating.md, sorted. */
+/** The checks in docs/doctor.md, sorted. */
 async function documentedChecks(): Promise<string[]> {
-  const page = await Deno.readTextFile(new URL("../docs/operating.md", import.meta.url));
-  const [, section = ""] = /^## The doctor$([^]*?)^## /m.exec(page) ?? [];
+  const page = await Deno.readTextFile(new URL("../docs/doctor.md", import.meta.url));
+  const [, section = ""] = /^## The checks$([^]*?)^## /m.exec(page) ?? [];
   return [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, name = ""]) => name).sort();
 }
 
@@ -50,12 +51,17 @@ Deno.test("a set-up that works has no finding but that it works", async () => {
     throw new Error(JSON.stringify(odd), { cause: error });
   });
 
+  const well = (await runChecks(environment)).filter(({ check }) => check !== "disk");
+  deepStrictEqual(textOf(well).split("\n").slice(-2), [
+    "0 failures, 0 warnings, 0 notes",
+    "all is well",
+  ]);
   const { code, output, error } = await taskOutput(["doctor", "--json"], environment);
   const report = Report.parse(JSON.parse(output));
   deepStrictEqual([code, error, report.ok], [0, "", true]);
   const shown = new Set(report.findings.map(({ check }) => check));
-  // It needs a file that an address names.
-  shown.add("certificates");
+  // They need a file that an address names, and an address for them.
+  shown.add("certificates").add("direct address");
   deepStrictEqual([...shown].sort(), await documentedChecks());
   const running = report.findings.find(({ check }) => check === "processes");
   strictEqual(running?.message, "Running processes: 1 api, 1 worker");

@@ -2,10 +2,8 @@ import { X509Certificate } from "node:crypto";
 import ipaddr from "ipaddr.js";
 import { parseValkeyAddress } from "../cache/address.ts";
 import type { Address, Host } from "../db/address.ts";
-import { readCertificateEnd } from "../db/server_certificate.ts";
-import type { Sql } from "../db/sql.ts";
+import { readEncryption } from "../db/server_certificate.ts";
 import { readTlsFiles } from "../db/tls_files.ts";
-import { timed } from "../db/query_deadline.ts";
 import type { Finding } from "../db/readiness_checks.ts";
 import type { DatabaseCheck, LocalCheck } from "./checks.ts";
 import { failure, note, ok, warning } from "./findings.ts";
@@ -19,26 +17,29 @@ const VERIFY = "write sslmode=verify-full and sslrootcert in DATABASE_URL";
 /** Whether the connection is encrypted, and the server's certificate checked and valid for long. */
 export const encryption: DatabaseCheck = {
   name: "encryption",
-  needsSchema: false,
-  async run({ sql, address }) {
-    const version = await readTlsVersion(sql);
-    const findings = encryptionFindings(address, version);
-    if (version === undefined) return findings;
-    const end = await readCertificateEnd(address, TIMEOUT_MS);
-    return end === undefined
-      ? findings
-      : [...findings, expiryFinding("encryption", "PostgreSQL's certificate", end)];
+  needs: "nothing",
+  async run({ address }) {
+    const found = await readEncryption(address, TIMEOUT_MS);
+    return [
+      ...encryptionFindings(address, found?.version),
+      ...found === undefined
+        ? []
+        : [expiryFinding("encryption", "The server's certificate", found.end)],
+    ];
   },
 };
 
 /** The files that DATABASE_URL and VALKEY_CA_FILE name. */
 export const certificates: LocalCheck = {
   name: "certificates",
-  async run({ address, valkeyCaFile }) {
+  async run({ addresses, valkeyCaFile }) {
     const files: [what: string, pem: string | undefined][] = [];
-    if (address !== undefined) {
+    for (const { setting, address } of addresses) {
       const { ca, cert } = await readTlsFiles(address.tls);
-      files.push(["The certificate of sslrootcert", ca], ["The certificate of sslcert", cert]);
+      files.push(
+        [`The certificate of sslrootcert in ${setting}`, ca],
+        [`The certificate of sslcert in ${setting}`, cert],
+      );
     }
     if (valkeyCaFile !== undefined) {
       const pem = await Deno.readTextFile(valkeyCaFile).catch(() => undefined);
@@ -56,29 +57,28 @@ export const certificates: LocalCheck = {
 /** A list of authorities counts as its first one. */
 const endOf = (pem: string) => new Date(new X509Certificate(pem).validTo);
 
-async function readTlsVersion(sql: Sql): Promise<string | undefined> {
-  const [row] = await timed(sql)<{ version: string | null }[]>`
-    select version from pg_stat_ssl where pid = pg_backend_pid()`;
-  return row?.version ?? undefined;
-}
-
 /** @param version of TLS; undefined: the connection isn't encrypted */
 export function encryptionFindings(
   { hosts, tls: { mode, rootCert } }: Pick<Address, "hosts" | "tls">,
   version: string | undefined,
 ): readonly Finding[] {
   const check = "encryption";
-  if (hosts.every(isThisMachine)) return [ok(check, "PostgreSQL is on this machine")];
+  if (hosts.every(isThisMachine)) return [ok(check, "The database is on this machine")];
   if (version === undefined) {
-    return [warning(check, "The connection to PostgreSQL isn't encrypted", VERIFY)];
+    return [warning(check, "The connection to the database isn't encrypted", VERIFY)];
   }
   if (mode !== "verify-full") {
     const what = rootCert === undefined && mode !== "verify-ca"
-      ? "PostgreSQL's certificate isn't checked: another server could take its place"
-      : "The name in PostgreSQL's certificate isn't checked";
+      ? "The server's certificate isn't checked: another server could take its place"
+      : "The name in the server's certificate isn't checked";
     return [warning(check, what, VERIFY)];
   }
-  return [ok(check, `The connection to PostgreSQL has ${version}, and its certificate is checked`)];
+  return [
+    ok(
+      check,
+      `The connection to the database has ${version}, and the server's certificate is checked`,
+    ),
+  ];
 }
 
 /** Whether what Valkey gets can be read on its way. */

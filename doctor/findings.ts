@@ -25,3 +25,13 @@ export const failure = (check: string, message: string, todo: string): Finding =
   message,
   todo,
 });
+
+/** Begins the message of a check that couldn't be made. */
+export const NOT_CHECKED = "Not checked: ";
+
+export const notChecked = (check: string, why: string): Finding =>
+  note(check, `${NOT_CHECKED}${why}`);
+
+/** The advice of a problem with the setting that has the address. */
+export const adviceFor = (todo: string, setting: string): string =>
+  todo.replace("DATABASE_URL", setting);

@@ -9,7 +9,7 @@ import { failure, ok } from "./findings.ts";
 /** What the user of DATABASE_URL lacks, as the API or, without the API's settings, as the worker. */
 export const rights: DatabaseCheck = {
   name: "rights",
-  needsSchema: true,
+  needs: "schema",
   async run({ sql, settings }) {
     const [program, needed] = settings.isOfApi
       ? ["the API", API_RIGHTS] as const

@@ -2,43 +2,19 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import type { ProblemKind } from "../db/link_error.ts";
 import { problem } from "../db/problems.ts";
-import type { Finding } from "../db/readiness_checks.ts";
 import { freePort } from "../dev/free_port.ts";
 import { makeAuthority } from "../testing/certificates.ts";
 import { freshDatabase } from "../testing/database.ts";
+import { about, examine } from "../testing/doctor.ts";
 import { tlsPostgres } from "../testing/postgres_servers.ts";
 import { refusingPostgres } from "../testing/refusing_postgres.ts";
 import { temporaryFolder } from "../testing/temporary_folder.ts";
 import { zonedDatabase } from "../testing/zoned_database.ts";
-import { runChecks } from "./run_checks.ts";
 
 /* Set-ups that are broken, each in one way, and what the doctor says of them. */
 
 const postgres = await refusingPostgres();
 Deno.test.afterAll(async () => await postgres[Symbol.asyncDispose]());
-
-/** Runs all checks; each finding that isn't well has something to do, and none has a secret. */
-async function examine(environment: Record<string, string>): Promise<readonly Finding[]> {
-  const findings = await runChecks(environment);
-  ok(!JSON.stringify(findings).includes("canary"), JSON.stringify(findings));
-  for (const { level, todo } of findings) {
-    if (level === "failure" || level === "warning") ok(todo, JSON.stringify(findings));
-  }
-  return findings;
-}
-
-const worst = ["failure", "warning", "note", "ok"] as const;
-
-/** The level and message of a check's worst finding. */
-function about(
-  check: string,
-  findings: readonly Finding[],
-): readonly [level: string, message: string] {
-  const ofCheck = findings.filter((finding) => finding.check === check);
-  const level = worst.find((level) => ofCheck.some((finding) => finding.level === level));
-  const finding = ofCheck.find((finding) => finding.level === level);
-  return [finding?.level ?? "none", finding?.message ?? ""];
-}
 
 const REFUSED: readonly [what: string, address: string, kind: ProblemKind, check: string][] = [
   ["a wrong password", postgres.address("wrong"), "refused_login", "database"],
@@ -110,12 +86,24 @@ Deno.test("each invalid setting is a failure, and the valid ones are checked", a
   deepStrictEqual(about("keys", findings), [
     "failure",
     "JWT_KEYS_FILE /nowhere/keys.json can't be read, make one with: deno task keys create",
+    "docs/setup.md explains deno task keys",
   ]);
 });
 
 Deno.test("a mistaken DATABASE_URL is a failure without its password", async () => {
+  for (
+    const [address, message] of [
+      ["postgres://u:canary%@h/d", "the password has a %"],
+      ["postgres://u:canary@h/d?statement_timeout=0", "statement_timeout"],
+      ["postgres://u:canary@h/d?channel_binding=require", "channel_binding must be"],
+      ["postgres://u:canary@h/d?plant=1", "plant"],
+    ] as const
+  ) {
+    const [level, said, todo] = about("settings", await examine({ DATABASE_URL: address }));
+    deepStrictEqual([level, todo], ["failure", ".env.example explains each setting"]);
+    ok(said.startsWith("DATABASE_URL is invalid: ") && said.includes(message), said);
+  }
   const findings = await examine({ DATABASE_URL: "postgres://u:canary%@h/d" });
-  strictEqual(about("settings", findings)[0], "failure");
   deepStrictEqual(about("rights", findings), ["note", "Not checked: DATABASE_URL can't be used"]);
 });
 
@@ -126,7 +114,7 @@ Deno.test("an address with several hosts or useless parameters is told", async (
   const findings = await examine({ DATABASE_URL: `${several}?connection_limit=5` });
   deepStrictEqual(
     findings.filter(({ check }) => check === "address").map(({ level }) => level),
-    ["ok", "warning", "note"],
+    ["ok", "warning", "note", "ok"],
   );
   strictEqual(about("database", findings)[0], "ok");
 });
@@ -164,6 +152,7 @@ Deno.test("TLS: a certificate that ends soon, an expired one, an unknown authori
     `${
       problem("tls_file").sentence
     } (sslrootcert: the file doesn't exist, or Deno may not read it)`,
+    problem("tls_file").todo,
   ]);
   await server.present(expired);
   const late = await examine(withRoot(ours.cert));
@@ -178,19 +167,32 @@ Deno.test("a read-only database, one of a later version, and one that lacks a st
   strictEqual(about("migrations", await examine({ DATABASE_URL: url }))[0], "note");
   await sql`delete from lotline.migrations where series = 'cutover' or number >= 9`;
   const behind = await examine({ DATABASE_URL: url });
-  deepStrictEqual(about("migrations", behind), ["failure", problem("schema_old").sentence]);
+  deepStrictEqual(about("migrations", behind), [
+    "failure",
+    `${
+      problem("schema_old").sentence
+    }: 0009_jobs, 0010_traces, 0011_audits, 0012_bound_the_outbox, ` +
+    "0013_index_dead_jobs and 14 more",
+    "run deno task migrate",
+  ]);
   const name = new URL(url).pathname.slice(1);
   await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
   const readOnly = await examine({ DATABASE_URL: url });
-  deepStrictEqual(about("read_only", readOnly), ["failure", problem("read_only").sentence]);
+  deepStrictEqual(about("read_only", readOnly), [
+    "failure",
+    problem("read_only").sentence,
+    problem("read_only").todo,
+  ]);
 });
 
-Deno.test("time zones that differ are a warning, which TIME_ZONE ends", async () => {
+Deno.test("time zones of database, role and TIME_ZONE that differ are a warning", async () => {
   await using database = await zonedDatabase({ database: "Europe/Berlin", role: "UTC" });
   const before = about("time zone", await examine({ DATABASE_URL: database.url }));
   strictEqual(before[0], "warning");
   ok(before[1].includes("Europe/Berlin"), before[1]);
   await using plain = await zonedDatabase({ database: "Europe/Berlin" });
+  const overruled = { DATABASE_URL: plain.url, TIME_ZONE: "America/St_Johns" };
+  deepStrictEqual(about("time zone", await examine(overruled))[0], "warning");
   deepStrictEqual(
     about("time zone", await examine({ DATABASE_URL: plain.url, TIME_ZONE: "Europe/Berlin" })),
     ["ok", "Times without an offset are read in Europe/Berlin"],
@@ -200,7 +202,8 @@ Deno.test("time zones that differ are a warning, which TIME_ZONE ends", async ()
 Deno.test("clocks, dead jobs and changes that wait are told by what the processes left", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  await sql`select lotline.note_process(gen_random_uuid(), 'api', null, null, null)`;
+  await sql`select lotline.note_process(
+    gen_random_uuid(), 'api', null, null, null, null, null, null)`;
   await sql`update lotline.processes set clock_ahead_ms = 45000, clock_error_ms = 2`;
   await sql`insert into lotline.jobs (kind, state, finished_at) values ('deep_trace', 'dead', now())`;
   await sql`insert into lotline.jobs (kind, run_at) values ('upkeep', now() - interval '5 minutes')`;
@@ -210,10 +213,12 @@ Deno.test("clocks, dead jobs and changes that wait are told by what the processe
   deepStrictEqual(about("clocks", findings), [
     "failure",
     "The clock of the api at 127.0.0.1 is 45.0 s ahead of PostgreSQL's",
+    "synchronise the clocks, for example with chrony",
   ]);
   deepStrictEqual(about("processes", findings), [
     "warning",
     "No worker runs: jobs wait, and the cache isn't used",
+    "start deno task worker",
   ]);
   strictEqual(findings.filter((one) => one.check === "jobs" && one.level === "warning").length, 2);
   strictEqual(
@@ -230,6 +235,13 @@ Deno.test("a key file that others can read is a failure with the command that en
   const findings = await examine({ AUTH_MODE: "legacy", JWT_KEYS_FILE: path });
   deepStrictEqual(about("keys", findings), [
     "failure",
-    `JWT_KEYS_FILE ${path} can be read by others: chmod 600 ${path}`,
+    `${path} can be read by others: chmod 600 ${path}`,
+    "docs/setup.md explains deno task keys",
   ]);
+});
+
+Deno.test("the image's JWT_KEYS_FILE without a file makes no API of a worker", async () => {
+  const findings = await examine({ JWT_KEYS_FILE: "/nowhere/jwt.json" });
+  deepStrictEqual(about("keys", findings), ["none", ""]);
+  strictEqual(findings.some(({ message }) => message.startsWith("AUTH_MODE is missing")), false);
 });

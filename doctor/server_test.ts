@@ -1,5 +1,5 @@
 import { deepStrictEqual } from "node:assert/strict";
-import { connectionFinding, diskFinding, versionFindings } from "./server.ts";
+import { connectionFindings, diskFinding, versionFindings } from "./server.ts";
 
 const levels = (findings: ReturnType<typeof versionFindings>) => findings.map(({ level }) => level);
 
@@ -19,11 +19,18 @@ Deno.test("another encoding is a failure, another Deno a note", () => {
   deepStrictEqual(levels(findings), ["ok", "failure", "note"]);
 });
 
-Deno.test("connections are a warning when nearly all are in use", () => {
+Deno.test("connections are a warning when nearly all are in use, or could be", () => {
+  const found = (used: number, pools: number) =>
+    connectionFindings({ used, max: 103, reserved: 3, pools });
   deepStrictEqual(
-    [89, 90, 97].map((used) => connectionFinding({ used, available: 100 }).level),
-    ["ok", "warning", "warning"],
+    [[89, 100], [90, 100], [2, 101]].map(([used = 0, pools = 0]) => levels(found(used, pools))),
+    [["ok", "ok"], ["warning", "ok"], ["ok", "warning"]],
   );
+  deepStrictEqual(found(2, 150).map(({ message }) => message), [
+    "2 of PostgreSQL's 100 connections (max_connections 103, 3 reserved) are in use",
+    "The pools of the running processes have 150 connections together, and PostgreSQL has 100 " +
+    "connections (max_connections 103, 3 reserved)",
+  ]);
 });
 
 const GB = 1e9;
@@ -49,6 +56,6 @@ Deno.test("a disk of another machine can't be seen", () => {
   deepStrictEqual(diskFinding(1e9), {
     check: "disk",
     level: "ok",
-    message: "The database takes 1,000 MB; its disk can't be seen from this machine",
+    message: "The database takes 1.0 GB; its disk can't be seen from this machine",
   });
 });

@@ -1,12 +1,7 @@
 import type { z } from "zod";
-import {
-  ApiSettings,
-  ConfigError,
-  type Environment,
-  parseSettings,
-  readSettings,
-} from "../config.ts";
+import { ApiSettings, type Environment, parseSettings } from "../config.ts";
 import { parseAddress } from "../db/address.ts";
+import { directAddress } from "../db/direct_address.ts";
 import type { Finding } from "../db/readiness_checks.ts";
 import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
 import { failure, note, ok } from "./findings.ts";
@@ -38,7 +33,7 @@ export function readSettingsAndMistakes(
     ...(settings.isOfApi ? [] : [
       note(
         CHECK,
-        "AUTH_MODE and JWT_KEYS_FILE are not set, so the API's settings are not checked",
+        "AUTH_MODE is not set, so this is a worker's set-up, and the API's settings are not checked",
         "run the doctor with the API's settings too",
       ),
     ]),
@@ -51,27 +46,57 @@ function readValid(environment: Environment) {
   const { shape } = ApiSettings;
   const valueOf = <S extends z.ZodType>(name: string, schema: S): z.output<S> | undefined =>
     schema.safeParse(environment[name] || undefined).data;
+  // The image sets JWT_KEYS_FILE for a worker, too, which has no such file.
+  const isOfApi = Boolean(environment.AUTH_MODE) || isFile(environment.JWT_KEYS_FILE);
   const databaseUrl = databaseUrlOf(environment);
+  const directUrl = valueOf("DATABASE_DIRECT_URL", WorkerSettings.shape.DATABASE_DIRECT_URL);
   return {
-    /** Whether they are an API's: a worker has neither of these. */
-    isOfApi: Boolean(environment.AUTH_MODE || environment.JWT_KEYS_FILE),
+    /** Whether they are an API's, otherwise a worker's. */
+    isOfApi,
     databaseUrl,
+    directUrl,
+    /** Each with its setting. */
+    addresses: [
+      { setting: "DATABASE_URL", url: databaseUrl },
+      { setting: "DATABASE_DIRECT_URL", url: directUrl },
+    ].flatMap(({ setting, url }) =>
+      url === undefined ? [] : [{ setting, address: parseAddress(url) }]
+    ),
+    /** The address that the process uses: a worker the direct one. */
+    own: databaseUrl === undefined
+      ? undefined
+      : isOfApi
+      ? directAddress({ DATABASE_URL: databaseUrl })
+      : directAddress({ DATABASE_URL: databaseUrl, DATABASE_DIRECT_URL: directUrl }),
+    poolerSetting: valueOf("DATABASE_POOLER", shape.DATABASE_POOLER) ?? "auto",
     hasValkey: Boolean(environment.VALKEY_URL),
     valkeyUrl: valueOf("VALKEY_URL", shape.VALKEY_URL),
     valkeyCaFile: valueOf("VALKEY_CA_FILE", shape.VALKEY_CA_FILE),
-    keyFile: valueOf("JWT_KEYS_FILE", shape.JWT_KEYS_FILE),
-    address: databaseUrl === undefined ? undefined : parseAddress(databaseUrl),
+    keyFile: isOfApi ? valueOf("JWT_KEYS_FILE", shape.JWT_KEYS_FILE) : undefined,
     timeZone: valueOf("TIME_ZONE", shape.TIME_ZONE),
     quietHours: valueOf("AUDIT_QUIET_HOURS", WorkerSettings.shape.AUDIT_QUIET_HOURS) ?? [],
   };
 }
 
-/** The address as the other programs get it. */
-function databaseUrlOf(environment: Environment): string | undefined {
+function isFile(path: string | undefined): boolean {
   try {
-    return readSettings(JobsSettings, environment, () => {}).DATABASE_URL;
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return undefined;
+    return Boolean(path) && Deno.statSync(path ?? "").isFile;
+  } catch {
+    return false;
   }
+}
+
+/** The address as the other programs get it, also when another setting is invalid. */
+function databaseUrlOf(
+  { DATABASE_URL, DATABASE_POOLER }: Environment,
+): string | undefined {
+  for (const pooler of [DATABASE_POOLER, undefined]) {
+    const { settings } = parseSettings(
+      JobsSettings.pick({ DATABASE_URL: true, DATABASE_POOLER: true }),
+      { DATABASE_URL, DATABASE_POOLER: pooler },
+      () => {},
+    );
+    if (settings !== undefined) return settings.DATABASE_URL;
+  }
+  return undefined;
 }

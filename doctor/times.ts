@@ -1,26 +1,25 @@
-import {
-  type ClockReading,
-  listRunningProcesses,
-  readClock,
-  type RunningProcess,
-} from "../db/processes.ts";
-import { findZones, TimeZoneError, warningOf } from "../db/time_zone_sources.ts";
-import { isSameZone } from "../db/zone_names.ts";
+import { type ClockReading, listRunningProcesses, readClock } from "../db/processes.ts";
+import { findZones, otherZones, TimeZoneError } from "../db/time_zone_sources.ts";
 import type { Finding } from "../db/readiness_checks.ts";
 import type { DatabaseCheck } from "./checks.ts";
 import { failure, ok, warning } from "./findings.ts";
+import { nameOf } from "./processes.ts";
 
-const ZONE_TODO = "docs/setup.md says which zone is right";
+const ZONE_TODO = "set TIME_ZONE to the time zone of the old server's sessions, see docs/setup.md";
 
 export const timeZone: DatabaseCheck = {
   name: "time zone",
-  needsSchema: false,
+  needs: "nothing",
   async run({ databaseUrl, settings }) {
     try {
       const zones = await findZones(databaseUrl, settings.timeZone);
-      const different = warningOf(zones);
-      if (different !== undefined) return [warning("time zone", different, ZONE_TODO)];
-      return [ok("time zone", `Times without an offset are read in ${zones.zone}`)];
+      const read = `Times without an offset are read in ${zones.zone}`;
+      const others = otherZones(zones);
+      if (others === undefined) return [ok("time zone", read)];
+      const source = zones.source === "setting" ? "TIME_ZONE" : zones.source;
+      return [
+        warning("time zone", `${read} (${source}), and there is also ${others}`, ZONE_TODO),
+      ];
     } catch (error) {
       if (!(error instanceof TimeZoneError)) throw error;
       return [failure("time zone", error.message, "see select name from pg_timezone_names")];
@@ -28,56 +27,10 @@ export const timeZone: DatabaseCheck = {
   },
 };
 
-/** What the running processes say of themselves. */
-export const processes: DatabaseCheck = {
-  name: "processes",
-  needsSchema: true,
-  async run({ sql, settings }) {
-    return processFindings(await listRunningProcesses(sql), settings.timeZone);
-  },
-};
-
-export function processFindings(
-  running: readonly Pick<RunningProcess, "kind" | "client" | "timeZone">[],
-  zone: string | undefined,
-): readonly Finding[] {
-  const check = "processes";
-  const counts = Map.groupBy(running, ({ kind }) => kind);
-  const shown = [...counts].map(([kind, { length }]) => `${length} ${kind}`).join(", ") || "none";
-  const others = running.filter(({ kind, timeZone }) =>
-    kind !== "gateway" && !isSameSetting(timeZone ?? undefined, zone)
-  );
-  return [
-    ok(check, `Running processes: ${shown}`),
-    ...(counts.has("worker") ? [] : [
-      warning(
-        check,
-        "No worker runs: jobs wait, and the cache isn't used",
-        "start deno task worker",
-      ),
-    ]),
-    ...(others.length === 0 ? [] : [
-      warning(
-        check,
-        `TIME_ZONE is ${zone ?? "not set"} here, and ` +
-          [...new Set(others.map((one) => `${one.timeZone ?? "not set"} in ${nameOf(one)}`))]
-            .join(", "),
-        "give all processes the same TIME_ZONE",
-      ),
-    ]),
-  ];
-}
-
-const isSameSetting = (one: string | undefined, other: string | undefined) =>
-  one === other || one !== undefined && other !== undefined && isSameZone(one, other);
-
-const nameOf = ({ kind, client }: Pick<RunningProcess, "kind" | "client">) =>
-  `the ${kind} at ${client ?? "a unix socket"}`;
-
 /** Each clock beside PostgreSQL's, and beside the others. */
 export const clocks: DatabaseCheck = {
   name: "clocks",
-  needsSchema: true,
+  needs: "primary",
   async run({ sql }) {
     const [here, running] = await Promise.all([readClock(sql), listRunningProcesses(sql)]);
     return clockFindings([
@@ -120,7 +73,14 @@ export function clockFindings(
     );
   }
   if (findings.length > 0) return findings;
-  return [ok(check, "The clocks of this machine, PostgreSQL and the running processes agree")];
+  const most = Math.max(...clocks.map(({ aheadMs }) => Math.abs(aheadMs)));
+  return [
+    ok(
+      check,
+      "The clocks of this machine and of the running processes are at most " +
+        `${Math.ceil(most)} ms from PostgreSQL's`,
+    ),
+  ];
 }
 
 const seconds = (ms: number) => `${(Math.abs(ms) / 1_000).toFixed(1)} s`;

@@ -1,11 +1,12 @@
 import { connectValkey, type Valkey } from "../cache/valkey.ts";
 import { checkValkey, type ValkeyFinding } from "../cache/valkey_check.ts";
 import { ConfigError } from "../config.ts";
+import type { Log } from "../log.ts";
 import { delay } from "../timing.ts";
 import type { Finding } from "../db/readiness_checks.ts";
 import type { LocalCheck } from "./checks.ts";
 import { valkeyEncryption } from "./encryption.ts";
-import { failure, note, ok, warning } from "./findings.ts";
+import { failure, notChecked, ok, warning } from "./findings.ts";
 
 /** How long the first connection may take, in ms. */
 const CONNECT_MS = 3_000;
@@ -16,11 +17,13 @@ export const valkey: LocalCheck = {
   name: "valkey",
   async run({ hasValkey, valkeyUrl, valkeyCaFile }) {
     if (!hasValkey) return [await checkValkey(undefined)];
-    if (valkeyUrl === undefined) return [note("valkey", "Not checked: VALKEY_URL can't be used")];
+    if (valkeyUrl === undefined) return [notChecked("valkey", "VALKEY_URL can't be used")];
     let connected: Valkey | undefined;
     try {
-      connected = connectValkey(valkeyUrl, () => {}, { caFile: valkeyCaFile });
-      const finding = await checkUntilUsable(connected);
+      let isDown = false;
+      const log: Log = (_, event) => isDown ||= event === "valkey_down";
+      connected = connectValkey(valkeyUrl, log, { caFile: valkeyCaFile });
+      const finding = await checkUntilUsable(connected, () => isDown);
       if (finding.level !== "ok") return [{ ...finding, level: "failure" }];
       const info = await connected.tryCommand((client) => client.info());
       return [
@@ -37,11 +40,12 @@ export const valkey: LocalCheck = {
   },
 };
 
-async function checkUntilUsable(valkey: Valkey): Promise<ValkeyFinding> {
+/** @param isDown whether Valkey has refused the connection or a command */
+async function checkUntilUsable(valkey: Valkey, isDown: () => boolean): Promise<ValkeyFinding> {
   const deadline = performance.now() + CONNECT_MS;
   for (;;) {
     const finding = await checkValkey(valkey);
-    if (finding.level === "ok" || performance.now() > deadline) return finding;
+    if (finding.level === "ok" || isDown() || performance.now() > deadline) return finding;
     await delay(RETRY_MS);
   }
 }

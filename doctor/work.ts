@@ -16,7 +16,7 @@ const START_WORKER = "start deno task worker, and see its log";
 /** What the worker queues by the clock. */
 export const schedule: DatabaseCheck = {
   name: "schedule",
-  needsSchema: true,
+  needs: "schema",
   async run({ sql, settings }) {
     return scheduleFindings(await listLastSlots(sql), settings.quietHours, Date.now());
   },
@@ -48,7 +48,7 @@ export function scheduleFindings(
 
 export const jobs: DatabaseCheck = {
   name: "jobs",
-  needsSchema: true,
+  needs: "schema",
   run: async ({ sql }) => jobFindings(await readQueueState(sql)),
 };
 
@@ -83,7 +83,7 @@ export function jobFindings({ counts, waiting, expiredLeases }: QueueState): rea
 
 export const outbox: DatabaseCheck = {
   name: "outbox",
-  needsSchema: true,
+  needs: "schema",
   run: async ({ sql }) => outboxFindings(await readChangesState(sql)),
 };
 
@@ -120,5 +120,5 @@ export function outboxFindings(
   ];
   return findings.some(({ level }) => level === "warning")
     ? findings
-    : [ok(check, "Changes reach the cache and the jobs"), ...findings];
+    : [ok(check, `Changes reach the cache and the jobs; waiting: ${rows}`), ...findings];
 }

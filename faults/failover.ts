@@ -10,11 +10,15 @@ const CLIENTS = 28;
 /** Between two rounds, in ms: the connections leave a read-only server that often. */
 const PAUSE_MS = 500;
 
-/** An API and a worker on an address, and clients that write. */
-export async function startService(databaseUrl: string) {
+/**
+ * An API and a worker on an address, and clients that write.
+ *
+ * @param directUrl for the worker, when the address leads through a pooler
+ */
+export async function startService(databaseUrl: string, directUrl = databaseUrl) {
   await using stack = new AsyncDisposableStack();
   const api = stack.use(await startApi({ databaseUrl }));
-  stack.use(await startWorker({ databaseUrl }));
+  stack.use(await startWorker({ databaseUrl: directUrl }));
   const acknowledged: string[] = [];
   const refused: string[] = [];
   let rounds = 0;
@@ -55,7 +59,7 @@ export async function startService(databaseUrl: string) {
       eventually(`readiness is ${status}: ${text}`, async () => {
         const response = await api.get("/readyz");
         return response.status === status && response.text.includes(text);
-      }),
+      }, { seconds: 60 }),
     /** Starts a job and waits until the worker has done it. */
     async runsJobs(): Promise<void> {
       const { status, json } = await api.post("/api/audits", {});

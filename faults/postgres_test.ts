@@ -10,8 +10,6 @@ import { type LoadResult, mixedLoad } from "../testing/load.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
 import { delay } from "../timing.ts";
 
-// Runs alone: an API under load must recover within seconds.
-
 /** A separate PostgreSQL with the seed's rows, and an API on it. */
 async function startBoth() {
   const postgres = await ownPostgres();
@@ -57,37 +55,36 @@ for (const [how, end] of [["restarted", "restart"], ["killed and started", "kill
   Deno.test(`1,000 mixed requests while PostgreSQL is ${how}: only 2xx or 503, then only 2xx`, async () => {
     await using both = await startBoth();
     const { api, server } = both;
-    const outage = Promise.withResolvers<void>();
+    const outage = Promise.withResolvers<LoadResult>();
     const during = mixedLoad(api, 1_000, (completed) => {
       if (completed !== 200) return;
       (async () => {
         await server[end === "kill" ? "kill" : "stop"]();
-        await delay(300);
+        const meanwhile = await mixedLoad(api, 50);
         await server.start();
+        return meanwhile;
       })().then(outage.resolve, outage.reject);
     });
-    await outage.promise;
-    const result = await during;
-    onlySuccessOrAway(result);
-    ok((result.statuses.get(503) ?? 0) > 0, "the outage must have been felt");
+    const results = [await outage.promise, await during];
+    results.forEach(onlySuccessOrAway);
+    ok((results[0]?.statuses.get(503) ?? 0) > 0, "the outage must have been felt");
     ok(await isAlive(api));
 
-    // The first success comes within a second of its return; here it has been back for some time
-    // already.
-    await delay(500);
-    const after = await mixedLoad(api, 200);
-    deepStrictEqual([...after.statuses.keys()].sort(), [200, 201]);
+    // It comes back within a second, or later on a busy machine, and then for all requests.
+    await eventually("all requests succeed again", async () => {
+      const after = await mixedLoad(api, 200);
+      onlySuccessOrAway(after);
+      results.push(after);
+      return !after.statuses.has(503);
+    });
     await using reading = {
       sql: connect({ url: server.url, max: 1 }),
       [Symbol.asyncDispose]: () => reading.sql.end(),
     };
-    const acknowledged = [...result.stored, ...after.stored];
+    const acknowledged = results.flatMap(({ stored }) => stored);
     strictEqual(await lotsAmong(reading.sql, acknowledged), acknowledged.length);
   });
 }
-
-/** The time until the next try of postgres.js by now, with its default backoff. */
-const BACKED_OFF_MS = 8_000;
 
 Deno.test("a service that waited long for PostgreSQL responds soon after its return", async () => {
   await using both = await startBoth();
@@ -103,11 +100,12 @@ Deno.test("a service that waited long for PostgreSQL responds soon after its ret
   strictEqual((await api.get("/api/health")).status, 200);
   strictEqual((await api.get("/livez")).status, 200);
   await server.start();
-  const back = performance.now();
-  while ((await api.get("/api/traceability/MIX-BATCH-88")).status !== 200) {
-    ok(performance.now() - back < BACKED_OFF_MS, "it has backed off");
-    await delay(20);
-  }
+  // The next try of postgres.js by now is after 8 s, with its default backoff.
+  await eventually(
+    "it responds without backing off",
+    async () => (await api.get("/api/traceability/MIX-BATCH-88")).status === 200,
+    { seconds: 8 },
+  );
   strictEqual((await api.get("/readyz")).status, 200);
 });
 

@@ -1,8 +1,9 @@
-import { strictEqual } from "node:assert/strict";
+import { rejects, strictEqual } from "node:assert/strict";
 import { connect } from "../db/connect.ts";
 import { migrate } from "../db/migrate.ts";
 import type { Sql } from "../db/sql.ts";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
+import { createLargeTraces, LARGE_TRACE_LIMITS } from "../routes/large_traces.ts";
 import { startApi } from "../testing/api.ts";
 import { openLinkTo } from "../testing/black_hole.ts";
 import { makeAuthority } from "../testing/certificates.ts";
@@ -78,6 +79,24 @@ for (const sslmode of ["disable", "require"]) {
     strictEqual(await outboxOf(sql) > 0, true);
     link.heal();
     await eventually("the relay works again", async () => await outboxOf(sql) === 0);
+  });
+
+  Deno.test(`the thread of large traces responds again over a healed network (sslmode=${sslmode})`, async () => {
+    await using link = await linked();
+    using traces = createLargeTraces(link.url, {
+      ...LARGE_TRACE_LIMITS,
+      statementTimeoutMs: 500,
+      deadlineMs: 60_000,
+    });
+    const find = async () => {
+      using body = await traces.find("MIX-BATCH-88", new AbortController().signal);
+      return (body?.bytes ?? 0) > 0;
+    };
+    strictEqual(await find(), true);
+    link.swallow();
+    await rejects(withDeadline("the trace fails", find(), SOON), { code: "LINK_FAILED" });
+    link.heal();
+    strictEqual(await withDeadline("a trace is found", find(), SOON), true);
   });
 
   Deno.test(`a worker claims jobs again over a healed network (sslmode=${sslmode})`, async () => {

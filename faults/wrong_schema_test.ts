@@ -4,6 +4,7 @@ import { problem } from "../db/problems.ts";
 import { startApi, type TestApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
+import { zonedDatabase } from "../testing/zoned_database.ts";
 
 /** Status and body of readiness while a check fails. */
 const notReady = (path: string, kind: Parameters<typeof problem>[0]) => {
@@ -51,6 +52,35 @@ Deno.test("an API on a database that lacks a step isn't ready, and names the ste
   await database.sql`insert into lotline.migrations (series, number, name, checksum)
     values ('service', ${last?.number ?? 0}, ${last?.name ?? ""}, ${last?.checksum ?? ""})`;
   await untilReady(api);
+});
+
+Deno.test("what an older database lacks is 503, and a fault when no migration is missing", async () => {
+  await using database = await zonedDatabase({ database: "Europe/Berlin" });
+  const { sql } = database;
+  await sql`drop function lotline.moment_in_zone`;
+  await sql`alter table lotline.idempotency_keys drop column request`;
+  const requests = async (api: TestApi) => {
+    const body = { lot_code: `OLD-${crypto.randomUUID()}`, created_at: "2026-07-18 10:00" };
+    return [
+      // Its function is missing, then a column.
+      await api.post("/api/lots", body),
+      await api.post("/api/lots", { lot_code: body.lot_code }, { "idempotency-key": "k-1" }),
+    ];
+  };
+  {
+    await using api = await startApi({ databaseUrl: database.url });
+    await untilReady(api);
+    deepStrictEqual((await requests(api)).map(({ status }) => status), [500, 500]);
+  }
+  await sql`delete from lotline.migrations where series = 'service' and number >= 15`;
+  await using api = await startApi({ databaseUrl: database.url });
+  await lineOf(api, "schema_behind");
+  for (const { status, headers } of await requests(api)) {
+    deepStrictEqual([status, headers.get("retry-after")], [503, "1"]);
+  }
+  const problems = api.log.lines.filter((line) => line.includes('"status":503'))
+    .map((line) => JSON.parse(line).problem);
+  deepStrictEqual(problems, ["schema_old", "schema_old"]);
 });
 
 Deno.test("an API on a database of a later version is ready, and warns", async () => {

@@ -1,4 +1,5 @@
 import { strictEqual } from "node:assert/strict";
+import { eventually } from "../testing/eventually.ts";
 import { ClosingConnections } from "./closing_connections.ts";
 
 Deno.test("nothing is served on a closed connection, and other connections work", () => {
@@ -15,4 +16,10 @@ Deno.test("of very many connections the last are remembered", () => {
   for (let port = 0; port < 20_000; port++) closing.close("::1", port);
   strictEqual(closing.isClosing("::1", 19_999), true);
   strictEqual(closing.isClosing("::1", 9_000), false);
+});
+
+Deno.test("a new connection of the same port is served soon", async () => {
+  const closing = new ClosingConnections();
+  closing.close("::1", 1);
+  await eventually("the port is free again", () => !closing.isClosing("::1", 1), { seconds: 3 });
 });

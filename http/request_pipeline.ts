@@ -30,6 +30,8 @@ export interface PipelineDeps {
   readonly effects: Effects;
   /** The first of them is the outermost. */
   readonly steps?: readonly Step[];
+  /** Whether the database is known to lack migrations. */
+  readonly isSchemaBehind: () => boolean;
   readonly metrics: Metrics;
   readonly log: Log;
 }
@@ -66,8 +68,19 @@ const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, m
  * concurrent requests, errors as JSON, one log line.
  */
 export function createRequestPipeline(
-  { app, guard, cors, readClient, limits, stopping, effects, steps = [], metrics, log }:
-    PipelineDeps,
+  {
+    app,
+    guard,
+    cors,
+    readClient,
+    limits,
+    stopping,
+    effects,
+    steps = [],
+    isSchemaBehind,
+    metrics,
+    log,
+  }: PipelineDeps,
 ): Serve {
   let inFlight = 0;
   let delayed = 0;
@@ -170,6 +183,11 @@ export function createRequestPipeline(
     return await app.router.fetch(unwrapped, state);
   }
 
+  function refuse(thrown: unknown, state: RequestState): Response {
+    state.refused = toApiError(thrown, isSchemaBehind());
+    return errorResponse(state.refused);
+  }
+
   function count(
     { operation, refused, wouldRefuse }: RequestState,
     tokenFault: TokenFault | undefined,
@@ -181,11 +199,6 @@ export function createRequestPipeline(
       metrics.refused(operation, refused.code);
     }
   }
-}
-
-function refuse(thrown: unknown, state: RequestState): Response {
-  state.refused = toApiError(thrown);
-  return errorResponse(state.refused);
 }
 
 /** The token's fault, when the request was refused for it or would have been. */

@@ -99,6 +99,7 @@ function smallService(
     stopping,
     effects: NO_EFFECTS,
     steps,
+    isSchemaBehind: () => false,
     metrics: createMetrics(),
     log: (level, event, fields) => {
       lines.push({ level, event, ...fields });

@@ -12,9 +12,13 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
     AUDIT_TEMPERATURES: { RAW: { least: "-2", most: "7" } },
     AUDIT_QUIET_HOURS: [],
   };
-  deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, PORT: "x" }) }, {
-    DATABASE_URL,
+  const connections = {
+    DATABASE_URL: `${DATABASE_URL}?pool_mode=auto`,
+    DATABASE_POOLER: "auto",
     DATABASE_POOL_MAX: 10,
+  };
+  deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, PORT: "x" }) }, {
+    ...connections,
     LOG_LEVEL: "info",
     WORKER_CONCURRENCY: 4,
     JOB_LEASE_SECONDS: 30,
@@ -28,8 +32,7 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
     VALKEY_URL: "redis://cache",
   };
   deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, ...given }) }, {
-    DATABASE_URL,
-    DATABASE_POOL_MAX: 10,
+    ...connections,
     LOG_LEVEL: "info",
     WORKER_CONCURRENCY: 64,
     JOB_LEASE_SECONDS: 5,

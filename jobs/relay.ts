@@ -7,7 +7,7 @@ import { isWrongServer } from "../db/pg_errors.ts";
 import { onWrongServer } from "../db/servers.ts";
 import { openSession } from "../db/session.ts";
 import type { Log } from "../log.ts";
-import { delay, withDeadline } from "../timing.ts";
+import { delay } from "../timing.ts";
 import { createTurns, RELAY_NAME } from "./relay_turn.ts";
 import { createFailureLog } from "./run_loop.ts";
 
@@ -72,22 +72,22 @@ async function relay(
 ): Promise<void> {
   let from = "0";
   let refreshedAt = -Infinity;
-  const lossAt = watchLosses(() => withStatementDeadline(laterTransaction(sql)));
+  const lossAt = watchLosses(() => laterTransaction(sql));
   invalidation?.beginTurn();
   while (!stop.aborted) {
     const began = performance.now();
-    const batch = await withStatementDeadline(readOutbox(sql, from));
+    const batch = await readOutbox(sql, from);
     const loss = await lossAt(batch);
     await invalidation?.apply({
       lotCodes: batch.lotCodes,
       everything: batch.everything || loss === "over",
       complete: loss !== "open",
     });
-    if (batch.transactions.length > 0) await withStatementDeadline(removeFromOutbox(sql, batch));
-    if (loss === "over") await withStatementDeadline(noteLostChanges(sql, batch.lost));
+    if (batch.transactions.length > 0) await removeFromOutbox(sql, batch);
+    if (loss === "over") await noteLostChanges(sql, batch.lost);
     from = batch.horizon;
     if (began - refreshedAt > REFRESH_MS) {
-      await withStatementDeadline(wakeRefresh(sql));
+      await wakeRefresh(sql);
       refreshedAt = began;
     }
     onRound();
@@ -120,11 +120,4 @@ export function watchLosses(
     openUntil = undefined;
     return "over";
   };
-}
-
-/** The result of a statement. @throws {Error} PostgreSQL is silent: the connection is then closed */
-async function withStatementDeadline<T>(result: PromiseLike<T>): Promise<T> {
-  return await withDeadline(result, STATEMENT_MS + 1_000, () => {
-    throw new Error(`no answer from PostgreSQL in ${STATEMENT_MS} ms`);
-  });
 }

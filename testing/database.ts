@@ -1,6 +1,7 @@
 import { connect } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { migrate } from "../db/migrate.ts";
+import { type PgBouncer, startPgBouncer } from "./pgbouncer.ts";
 import { type Major, postgresUrl } from "./postgres_servers.ts";
 
 /** A database for one test; disposing drops it. */
@@ -16,7 +17,10 @@ const TEMPLATE = "lotline_template";
 /** The lock for making it; a number that no other code uses. */
 const TEMPLATE_LOCK = 7_170_001;
 
-/** A new database, with everything that `deno task migrate` makes unless `migrated` is false. */
+/**
+ * A new database, with everything that `deno task migrate` makes unless `migrated` is false. With
+ * `TEST_POOLER=bookworm` or `trixie` the address of a migrated one leads through that PgBouncer.
+ */
 export async function freshDatabase(
   options: { major?: Major; migrated?: boolean } = {},
 ): Promise<TestDatabase> {
@@ -32,8 +36,9 @@ export async function freshDatabase(
   });
   const url = addressOf(server, name);
   const sql = connect({ url, max: 4, name: "lotline-test" });
+  const release = options.migrated === false ? undefined : Deno.env.get("TEST_POOLER");
   return {
-    url,
+    url: release === undefined ? url : await throughPooler(server, url, release),
     sql,
     [Symbol.asyncDispose]: async () => {
       await sql.end({ timeout: 1 });
@@ -69,4 +74,19 @@ async function administer(url: string, statement: (sql: Sql) => PromiseLike<unkn
   const sql = connect({ url, max: 1, statementTimeoutMs: 60_000 });
   await statement(sql);
   await sql.end();
+}
+
+const poolers = new Map<string, Promise<PgBouncer>>();
+
+async function throughPooler(server: string, url: string, release: string): Promise<string> {
+  if (release !== "bookworm" && release !== "trixie") {
+    throw new Error("TEST_POOLER has no such release");
+  }
+  const settings = {
+    default_pool_size: "20",
+    ...(release === "trixie" && { max_prepared_statements: "100" }),
+  };
+  const pooler = poolers.get(server) ?? startPgBouncer(server, { release, settings });
+  poolers.set(server, pooler);
+  return (await pooler).through(url, "pool_mode=auto");
 }

@@ -116,6 +116,7 @@ async function fetchInto(
     "Dir::State::status=/dev/null",
     `Dir::Cache=${cache}`,
     "Acquire::Languages=none",
+    "Acquire::Retries=3",
     "APT::Sandbox::User=root",
   ].flatMap((option) => ["-o", option]);
   await run("apt-get", [...options, "-q", "update"], work);

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import schemathesis
 from hypothesis import strategies as st
+from moments import settled
 from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 from schemathesis.engine.run.stateful import _executor as stateful
@@ -62,23 +63,17 @@ def map_body(context, body):
     """
     Lets most references lead somewhere: an id drawn at random is no row's, and the write a 409. And
     takes away what the schema can't speak of (docs/decisions/0010): NUL in metadata's inside, offsets
-    that lead out of the years 0001 to 9999, and numbers that PostgreSQL may read as a moment.
+    that lead out of the years 0001 to 9999, and other spellings that PostgreSQL may read as a moment.
     """
     if not isinstance(body, dict):
         return body
     mapped = {name: known(name, value) for name, value in body.items()}
     for name in ("created_at", "decided_at"):
-        if isinstance(mapped.get(name), str):
-            mapped[name] = within_years(mapped[name])
-        elif isinstance(mapped.get(name), (int, float)) and not isinstance(mapped[name], bool):
-            mapped[name] = -1
+        if name in mapped:
+            mapped[name] = settled(mapped[name])
     if isinstance(mapped.get("metadata"), (dict, list)):
         mapped["metadata"] = without_nul(mapped["metadata"])
     return mapped
-
-
-def within_years(moment: str) -> str:
-    return moment.replace("9999-12-31", "9998-12-31", 1).replace("0001-01-01", "0002-01-01", 1)
 
 
 def without_nul(value: object) -> object:
@@ -91,9 +86,7 @@ def without_nul(value: object) -> object:
     return value
 
 
-# As `UuidIn` of openapi.yaml.
-HEX_GROUPS = "[0-9A-Fa-f]{4}(?:-?[0-9A-Fa-f]{4}){7}"
-UUID_IN = re.compile(rf"{HEX_GROUPS}|\{{{HEX_GROUPS}\}}")
+UUID_IN = re.compile(json.loads(os.environ["LOTLINE_PATTERNS"])["UuidIn"])
 
 
 def known(name: str, value: object) -> object:
@@ -129,7 +122,10 @@ def before_call(context, case, kwargs):
         if isinstance(case.body, dict):
             case.body = as_traced(case.body)
     elif case.operation.path == "/api/traceability/{lotCode}":
-        case.path_parameters = as_stored(case.path_parameters, "lotCode")
+        stored = as_stored(case.path_parameters, "lotCode")
+        if stored is not case.path_parameters:
+            # What schemathesis has drawn for a path is escaped already; a code may have a slash.
+            case.path_parameters = {**stored, "lotCode": quote(stored["lotCode"], safe="")}
 
 
 def as_new(body: dict) -> dict:

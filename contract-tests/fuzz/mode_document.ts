@@ -41,6 +41,17 @@ function nameJsonText(part: Json): void {
   Object.values(part).forEach(nameJsonText);
 }
 
+/** The patterns of a document's schemas, by the schema's name. */
+export function patternsOf(document: Json): Record<string, string> {
+  const { schemas } = asObject(asObject(document).components ?? {});
+  return Object.fromEntries(
+    Object.entries(asObject(schemas ?? {})).flatMap(([name, schema]) => {
+      const { pattern } = asObject(schema);
+      return typeof pattern === "string" ? [[name, pattern]] : [];
+    }),
+  );
+}
+
 /** Every operation of a document, as reports name it: `GET /api/health`. */
 export function operationsOf(document: Json): string[] {
   return eachOperation(document).map(({ name }) => name);

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { PROJECT_FOLDER } from "../../dev/state_folder.ts";
 import type { Instance } from "./instance.ts";
+import { patternsOf } from "./mode_document.ts";
 
 /*
  * Schemathesis as a program: installed into `.venv` with exactly the hashed packages of
@@ -116,6 +117,7 @@ export async function runSchemathesis(options: SchemathesisRun): Promise<Schemat
       LOTLINE_ACCOUNTS: JSON.stringify(accounts),
       LOTLINE_REFERENCES: JSON.stringify(references),
       LOTLINE_TAKEN: JSON.stringify(taken),
+      LOTLINE_PATTERNS: JSON.stringify(patternsOf(JSON.parse(await Deno.readTextFile(document)))),
       PYTHONPATH: HERE,
       PYTHONDONTWRITEBYTECODE: "1",
     },

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import { isMissingTable } from "../../db/pg_errors.ts";
+import { isMissingObject, isMissingTable } from "../../db/pg_errors.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ApiError, toApiError } from "../../errors.ts";
 import { describeError, type Log } from "../../log.ts";
@@ -43,11 +43,13 @@ const OPEN = new Set(["/livez", "/readyz"]);
  * The gateway's admin API, for people and programs that move routes. It needs a port of its own that
  * clients don't reach. Its errors are `{"error": "one sentence"}`.
  */
-export function createAdmin({ token, sql, modes, metrics, log }: {
+export function createAdmin({ token, sql, modes, isSchemaBehind, metrics, log }: {
   /** The bearer token of all but the two probes. */
   readonly token: string;
   readonly sql: Sql;
   readonly modes: Modes;
+  /** Whether the database is known to lack migrations. */
+  readonly isSchemaBehind: () => boolean;
   /** The counts of this process, in Prometheus' text format. */
   readonly metrics: { text(): Promise<string>; readonly type: string };
   readonly log: Log;
@@ -148,7 +150,7 @@ export function createAdmin({ token, sql, modes, metrics, log }: {
     throw new ApiError("path_not_found", "There is nothing at this path");
   });
   app.onError((thrown) => {
-    const error = errorOf(thrown);
+    const error = errorOf(thrown, isSchemaBehind());
     if (error.status >= 500 && error.cause !== undefined) {
       log("error", "admin_request_failed", { error: describeError(error.cause) });
     }
@@ -157,11 +159,15 @@ export function createAdmin({ token, sql, modes, metrics, log }: {
   return async (request) => await app.fetch(request);
 }
 
-function errorOf(thrown: unknown): ApiError {
+function errorOf(thrown: unknown, isBehind: boolean): ApiError {
   if (thrown instanceof RouteRefusedError) return new ApiError("route_refused", thrown.message);
   if (isMissingTable(thrown)) {
     const why = "The database lacks a table: run deno task migrate first";
     return new ApiError("database_away", why, { cause: thrown });
+  }
+  if (isBehind && isMissingObject(thrown)) {
+    const why = "The database lacks a migration: run deno task migrate first";
+    return new ApiError("database_away", why, { cause: thrown, problem: "schema_old" });
   }
   return toApiError(thrown);
 }

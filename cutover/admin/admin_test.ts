@@ -13,13 +13,13 @@ const TOKEN = "a-token-of-the-gateway";
 const NOTE = { who: "ana", why: "a try" };
 
 /** The admin API on a port of this machine. */
-function startAdmin(url: string, followed = url) {
+function startAdmin(url: string, { followed = url, isSchemaBehind = (): boolean => false } = {}) {
   const sql = connect({ url, max: 2, name: "lotline-admin" });
   const logged: string[] = [];
   const log = (_: string, event: string) => logged.push(event);
   const modes = followModes({ databaseUrl: followed, log });
   const metrics = { type: "text/plain; version=0.0.4", text: () => Promise.resolve("up 1\n") };
-  const serve = createAdmin({ token: TOKEN, sql, modes, metrics, log });
+  const serve = createAdmin({ token: TOKEN, sql, modes, isSchemaBehind, metrics, log });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, serve);
   const address = `http://127.0.0.1:${server.addr.port}`;
   const send = async (method: string, path: string, body?: unknown, headers = {}) => {
@@ -244,10 +244,9 @@ Deno.test("while PostgreSQL is unavailable a kill works in this process, other c
 
 Deno.test("a kill that could not be stored ends with a release", async () => {
   await using database = await freshDatabase();
-  await using admin = startAdmin(
-    database.url,
-    `postgres://nobody@127.0.0.1:${await freePort()}/nothing`,
-  );
+  await using admin = startAdmin(database.url, {
+    followed: `postgres://nobody@127.0.0.1:${await freePort()}/nothing`,
+  });
   strictEqual((await admin.ask("POST", "/kill", NOTE)).status, 202);
   deepStrictEqual((await admin.ask("POST", "/release", NOTE)).json, { changed: false });
   strictEqual(admin.modes.state.killedHere, undefined);
@@ -260,6 +259,16 @@ Deno.test("without a migrated database the admin API names the command to run", 
   deepStrictEqual([response.status, response.json], [503, {
     error: "The database lacks a table: run deno task migrate first",
   }]);
+});
+
+Deno.test("on an older database a missing column is no fault of the gateway", async () => {
+  await using database = await freshDatabase();
+  await database.sql`alter table lotline.routes drop column sample_percent`;
+  for (const [isBehind, status] of [[true, 503], [false, 500]] as const) {
+    await using admin = startAdmin(database.url, { isSchemaBehind: () => isBehind });
+    const response = await admin.ask("PUT", "/routes/login", { mode: "shadow", ...NOTE });
+    deepStrictEqual([response.status, /deno task migrate/.test(response.text)], [status, isBehind]);
+  }
 });
 
 Deno.test("a role with only the gateway's rights runs the follower and every change", async () => {

@@ -5,9 +5,7 @@ import { loadSeed, resetToSeed } from "../../dev/seed.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { bytesOf } from "../../testing/raw_http.ts";
-import { givenResponse } from "../testing/shadow_rig.ts";
-import { createSender } from "../upstream/send.ts";
-import { compare } from "./compare.ts";
+import { compareServers } from "../testing/both_servers.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
 import { loadLiveRules } from "./approvals.ts";
 import type { LegacyOperation } from "../exchange/operations.ts";
@@ -294,21 +292,13 @@ for (const major of [15, 17] as const) {
     await Promise.all([oldDatabase, newDatabase].map(({ sql }) => resetToSeed(sql, seed)));
     await using old = await startLegacy({ databaseUrl: oldDatabase.url, port: 0 });
     await using api = await startApi({ databaseUrl: newDatabase.url });
-    using legacy = createSender(old.url, 1);
-    using service = createSender(api.url, 1);
+    using servers = compareServers({ legacyUrl: old.url, serviceUrl: api.url, rules });
 
     const wrong: unknown[] = [];
     for (const { operation, target, headers, body, outcome } of requests) {
       const method = operation === "getTraceability" ? "GET" : "POST";
       const request = { method, target, headers, body };
-      const from = Date.now();
-      const [was, is] = (await Promise.all([
-        legacy.send(request, 60_000),
-        service.send(request, 60_000),
-      ])).map(givenResponse);
-      ok(was && is);
-      const times = { from, to: Date.now(), clocksApartMs: 300_000 };
-      const found = compare({ operation, request, legacy: was, service: is, times }, rules);
+      const { found } = await servers.send(operation, request);
       const verdict = found.outcome === "approved" ? found.approvals.join() : found.outcome;
       const expected = typeof outcome === "string" ? outcome : outcome[major];
       if (verdict === expected) continue;

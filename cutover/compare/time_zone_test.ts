@@ -4,11 +4,9 @@ import { startApi } from "../../testing/api.ts";
 import { postDry, SECRET } from "../../testing/dry_run.ts";
 import { bytesOf } from "../../testing/raw_http.ts";
 import { zonedDatabase } from "../../testing/zoned_database.ts";
-import { givenResponse } from "../testing/shadow_rig.ts";
-import { createSender } from "../upstream/send.ts";
+import { compareServers } from "../testing/both_servers.ts";
 import type { HeaderLines } from "../exchange/exchange.ts";
 import { loadLiveRules } from "./approvals.ts";
-import { compare } from "./compare.ts";
 
 /*
  * Times, sent to the old server's stand-in and to Lotline on databases with one time zone: both store
@@ -123,8 +121,7 @@ for (const [zone, changes] of Object.entries(CHANGES)) {
       databaseUrl: newDatabase.url,
       environment: { DRY_RUN_SECRET: SECRET },
     });
-    using legacy = createSender(old.url, 1);
-    using service = createSender(api.url, 1);
+    using servers = compareServers({ legacyUrl: old.url, serviceUrl: api.url, rules });
 
     const wrong: unknown[] = [];
     const send = async (sent: string | number | null, allowed: string, number: number) => {
@@ -136,21 +133,14 @@ for (const [zone, changes] of Object.entries(CHANGES)) {
       const dry = await postDry(api, target, text);
       const body = bytesOf(text);
       const request = { method: "POST", target, headers: JSON_TYPE, body };
-      const from = Date.now();
-      const [was, is] = (await Promise.all([
-        legacy.send(request, 60_000),
-        service.send(request, 60_000),
-      ])).map(givenResponse);
-      ok(was && is);
-      const times = { from, to: Date.now(), clocksApartMs: 300_000 };
-      const found = compare({ operation, request, legacy: was, service: is, times }, rules);
-      const real = JSON.parse(new TextDecoder().decode(is.body));
+      const { found, legacy, service } = await servers.send(operation, request);
+      const real = JSON.parse(new TextDecoder().decode(service.body));
       const isDrySame = decides
         ? dry.json.decided_at === real.decided_at
         : dry.json.created_at === real.created_at;
       const isAllowed = found.outcome === "same" || found.outcome === allowed;
       if (isAllowed && (isDrySame || sent === null)) return;
-      wrong.push({ sent, found, dry: dry.text, was: new TextDecoder().decode(was.body) });
+      wrong.push({ sent, found, dry: dry.text, was: new TextDecoder().decode(legacy.body) });
     };
 
     let number = 0;

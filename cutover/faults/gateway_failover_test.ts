@@ -7,9 +7,9 @@ import { promote, setReadOnly, signalCluster, startPair } from "../../testing/st
 import { readRoutes, release, setMode } from "../routes/routes_table.ts";
 import { GATEWAY_ADMIN_TOKEN, startGateway } from "../testing/gateway.ts";
 
-// Runs alone: a gateway must follow the routes soon after a switch.
-
 const NOTE = { who: "ana", why: "a failover" };
+/** A frozen server takes seconds to notice, and longer on a busy machine. */
+const PATIENCE = { seconds: 60 };
 
 const CASES: Record<
   string,
@@ -67,6 +67,7 @@ for (const [what, start] of Object.entries(CASES)) {
       eventually(
         `${operation} is ${mode}`,
         async () => (await gateway.modes())[operation] === mode,
+        PATIENCE,
       );
     await becomes("login", "service");
 
@@ -88,7 +89,7 @@ for (const [what, start] of Object.entries(CASES)) {
         });
         await response.body?.cancel();
         return response.status === 200;
-      });
+      }, PATIENCE);
       deepStrictEqual((await readRoutes(sql)).killed, NOTE);
       await becomes("login", "legacy");
       await release(sql, NOTE);
@@ -100,7 +101,7 @@ for (const [what, start] of Object.entries(CASES)) {
       await eventually("its evidence is stored", async () => {
         const rows = await sql`select from lotline.route_answers where operation = 'getHealth'`;
         return rows.length > 0;
-      });
+      }, PATIENCE);
     } finally {
       await sql.end({ timeout: 1 });
     }

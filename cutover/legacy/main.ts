@@ -1,7 +1,8 @@
 /**
  * The stand-in for the old server as a process of its own: `deno task legacy`.
  *
- * Like the old server, it shares no code with Lotline; only its settings are read in the same way.
+ * Like the old server, it shares no code with Lotline; only its settings and the database's address are
+ * read in the same way.
  *
  * @module
  */

@@ -13,6 +13,7 @@ import cors from "cors";
 import express from "express";
 // @ts-types="@types/pg"
 import pg from "pg";
+import { connectionOf } from "./connection.ts";
 
 /** How the stand-in is started. */
 interface LegacyOptions {
@@ -35,11 +36,7 @@ export interface LegacyServer extends AsyncDisposable {
 /** Starts the stand-in, on loopback only: it runs SQL that its clients send. */
 export async function startLegacy(options: LegacyOptions): Promise<LegacyServer> {
   const { databaseUrl, port, timeZone, before = [] } = options;
-  // The old server set no zone: PostgreSQL reads a time without an offset in that of its sessions.
-  const pool = new pg.Pool({
-    connectionString: databaseUrl,
-    ...(timeZone === undefined ? {} : { options: `-c TimeZone=${timeZone}` }),
-  });
+  const pool = new pg.Pool(connectionOf(databaseUrl, timeZone));
   // Without a listener, an idle connection that PostgreSQL ends would end this process too.
   pool.on("error", (error) => console.error(`Lost a database connection: ${error.message}`));
 
