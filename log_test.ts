@@ -87,6 +87,24 @@ Deno.test("a thrown value that is no error is described too, and a circle of cau
   strictEqual(describeError(circle).split(" <- ").length, 5);
 });
 
+Deno.test("an error that nothing catches ends the process with one line in the log", async () => {
+  for (const uncaught of ["throw error", "Promise.reject(error)"]) {
+    const source = `
+      import { createLog, endOnUncaught } from "${new URL("./log.ts", import.meta.url)}";
+      endOnUncaught(createLog("info").log);
+      const error = new TypeError("odd");
+      setTimeout(() => { ${uncaught}; });
+      setTimeout(() => console.log("it goes on"), 5_000);`;
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", source],
+    }).output();
+    const text = new TextDecoder();
+    strictEqual(text.decode(stderr), "");
+    const { level, event, error } = JSON.parse(text.decode(stdout));
+    deepStrictEqual([code, level, event, error], [1, "error", "uncaught_error", "TypeError: odd"]);
+  }
+});
+
 /** The log line of the request with this id. */
 async function lineOf(api: TestApi, id: string): Promise<Record<string, unknown>> {
   return JSON.parse(await api.log.find((line) => line.includes(`"request_id":"${id}"`)));

@@ -2,12 +2,7 @@ import { createApi } from "./app.ts";
 import { KeyFileError } from "./auth/key_file.ts";
 import { watchSigningKeys } from "./auth/watched_keys.ts";
 import { connectValkey } from "./cache/valkey.ts";
-import {
-  ApiSettings,
-  type Config,
-  ConfigError,
-  readSettings,
-} from "./config.ts";
+import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { noteProcess } from "./db/processes.ts";
@@ -34,10 +29,10 @@ answerHelp({
 try {
   await run(readSettings(ApiSettings, Deno.env.toObject()));
 } catch (error) {
-  const isTold = error instanceof ConfigError ||
+  const hasSentence = error instanceof ConfigError ||
     error instanceof KeyFileError ||
     error instanceof ListenError;
-  if (!isTold) throw error;
+  if (!hasSentence) throw error;
   console.error(error.message);
   Deno.exit(1);
 }
@@ -88,11 +83,9 @@ async function run(config: Config): Promise<void> {
           hostname,
           port,
           reusePort: config.REUSE_PORT,
-          onListen: ({ hostname, port }) =>
-            log("info", "listening", { hostname, port }),
+          onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
         },
-        (request, { remoteAddr: { hostname, port } }) =>
-          api.serve(request, hostname, port),
+        (request, { remoteAddr: { hostname, port } }) => api.serve(request, hostname, port),
       ),
   );
 

@@ -142,7 +142,7 @@ async function migrateAs(
   }
 }
 
-Deno.test("another user than the owner is told whom it needs, before the first step", async () => {
+Deno.test("another user than the owner learns whom it needs, before the first step", async () => {
   await using database = await oldDatabase();
   const name = new URL(database.url).pathname.slice(1);
   const nothing = await migrateAs(database, () => []);
@@ -171,7 +171,7 @@ Deno.test("another user than the owner is told whom it needs, before the first s
   }]);
 });
 
-Deno.test("an owner of the tables that may create nothing is told so, and who can grant it", async () => {
+Deno.test("an owner of the tables that may create nothing learns who can grant it", async () => {
   await using database = await oldDatabase();
   const name = new URL(database.url).pathname.slice(1);
   const own = (role: string) =>
@@ -193,7 +193,7 @@ Deno.test("an owner of the tables that may create nothing is told so, and who ca
   deepStrictEqual([enough.code, enough.stderr], [0, ""]);
 });
 
-Deno.test("on a migrated database another user is told that the owner is needed", async () => {
+Deno.test("on a migrated database another user learns that the owner is needed", async () => {
   await using database = await freshDatabase();
   const blind = await migrateAs(database, () => []);
   deepStrictEqual([blind.code, blind.stderr], [
