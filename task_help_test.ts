@@ -1,18 +1,32 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { z } from "zod";
 import project from "./deno.json" with { type: "json" };
+import { taskWords } from "./dev/task_command.ts";
 import { helpText, pasteable, wantsHelp } from "./task_help.ts";
 import { taskOutput } from "./testing/task_output.ts";
 
 const AT_ONCE = 3;
+
+/** Runs a task's command without `deno task`, which would take as long again. */
+async function helpOf(name: string): Promise<{ code: number; output: string }> {
+  const words = taskWords(name);
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...words.slice(words.indexOf("deno") + 1), "--help"],
+    cwd: new URL(".", import.meta.url),
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder();
+  const output = text.decode(stdout) + text.decode(stderr);
+  return { code, output: output.replaceAll(/npx -y deno@[\d.]+ task/g, "deno task") };
+}
 
 Deno.test("--help of every task is its help, with code 0", async () => {
   const names = Object.keys(project.tasks);
   const next = names.values();
   const checkNext = async () => {
     for (const name of next) {
-      const { code, output, error } = await taskOutput([name, "--help"], {});
-      deepStrictEqual([code, error], [0, ""], `${name}: ${output}`);
+      const { code, output } = await helpOf(name);
+      strictEqual(code, 0, `${name}: ${output}`);
       match(output, /^usage: /m, name);
       match(output, new RegExp(`deno task ${name === "ok" ? "test" : name}\\b`), name);
     }
