@@ -21,7 +21,8 @@ const throughPgBouncer = (
   version: string,
   options: NonNullable<Parameters<typeof startPgBouncer>[1]>,
 ): Contender => ({
-  name: `pgbouncer-${version}`,
+  // Also the name of its database.
+  name: `pgbouncer_${version.replace(".", "_")}`,
   title: `Lotline through PgBouncer ${version}`,
   async start(place) {
     const bouncer: PgBouncer = await startPgBouncer(place.databaseUrl, options);

@@ -33,6 +33,8 @@ export function parseValkeyAddress(text: string): ValkeyAddress {
   if (text.length > MAX_ADDRESS_LENGTH) {
     throw new AddressError(`it is longer than ${MAX_ADDRESS_LENGTH} characters`);
   }
+  // As some clients write a socket.
+  if (text.startsWith("/") || text.startsWith("unix:")) throw socket();
   const [, scheme = "", rest = ""] = /^([A-Za-z][A-Za-z+-]{0,30}):\/\/([^]*)$/.exec(text) ?? [];
   const tls = tlsOf(scheme.toLowerCase());
   if (rest.includes("#")) throw new AddressError("it has a #: in a password it is written as %23");

@@ -53,6 +53,8 @@ const REFUSED: [address: string, sentence: string][] = [
   ["redis:h", SCHEME],
   [" redis://h", SCHEME],
   ["unix:///run/valkey.sock", SOCKET],
+  ["unix:/run/valkey.sock", SOCKET],
+  ["/run/valkey.sock", SOCKET],
   ["redis+unix:///run/valkey.sock", SOCKET],
   ["redis-socket:///run/valkey.sock", SOCKET],
   ["redis:///run/valkey.sock", SOCKET],

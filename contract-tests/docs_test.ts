@@ -16,6 +16,7 @@ import {
   type Reference,
   referencesOf,
 } from "./pages.ts";
+import { hasTest, listMissingTests, shownTestsOf } from "./shown_tests.ts";
 
 /** What names a file of the cutover is checked by its own test. */
 const isOfCutover = ({ path }: Reference) => path.startsWith("cutover/");
@@ -26,6 +27,23 @@ Deno.test("every file that a page links to or names is there", async () => {
     ok(references.filter((one) => one.page === page).length > 10, page);
   }
   deepStrictEqual(await listMissing(references), []);
+});
+
+Deno.test("each surrounding of docs/managed-postgres.md is shown by a test that is there", async () => {
+  const shown = shownTestsOf(await readPage("docs/managed-postgres.md"));
+  ok(shown.length > 30, `${shown.length} rows`);
+  const ofService = shown.filter(({ file }) => !file.startsWith("cutover/"));
+  deepStrictEqual(await listMissingTests(ofService), []);
+});
+
+Deno.test("a test is found by a part of its name, and only by that", () => {
+  const source = 'Deno.test("a lot is stored", x);\nDeno.test(`a ${what} is ${status}`, y);';
+  deepStrictEqual(
+    ["lot is", "a … is …", "a lot is refused", "a … was", "x"].map((name) => hasTest(source, name)),
+    [true, true, false, false, false],
+  );
+  const [row] = shownTestsOf("## How each is tested\n| a | b |\n| - | - |\n| x | no test |\n");
+  deepStrictEqual(row?.file, "");
 });
 
 Deno.test("a page's references are its links, its paths, and files at the top", async () => {

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
-import { listMissing, listPages, listReferences } from "../contract-tests/pages.ts";
+import { listMissing, listPages, listReferences, readPage } from "../contract-tests/pages.ts";
+import { listMissingTests, shownTestsOf } from "../contract-tests/shown_tests.ts";
 
 Deno.test("every file of the cutover that a page names is there, and what its own pages name", async () => {
   const ofPages = await listReferences(await listPages());
@@ -9,4 +10,11 @@ Deno.test("every file of the cutover that a page names is there, and what its ow
   }
   const own = await listReferences(await listPages("cutover/"));
   deepStrictEqual(await listMissing([...ofCutover, ...own]), []);
+});
+
+Deno.test("each surrounding of the cutover is shown by a test that is there", async () => {
+  const shown = shownTestsOf(await readPage("docs/managed-postgres.md"))
+    .filter(({ file }) => file.startsWith("cutover/"));
+  ok(shown.length >= 4, `${shown.length} rows`);
+  deepStrictEqual(await listMissingTests(shown), []);
 });

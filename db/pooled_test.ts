@@ -16,10 +16,6 @@ const POOLERS = {
     release: "bookworm",
     settings: { ignore_startup_parameters: IGNORED_PARAMETERS },
   },
-  "PgBouncer 1.24 without prepared statements": {
-    release: "trixie",
-    settings: { max_prepared_statements: "0" },
-  },
   "PgBouncer 1.24": { release: "trixie", settings: { max_prepared_statements: "100" } },
 } as const;
 

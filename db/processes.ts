@@ -1,7 +1,7 @@
 import { describeError, limitRepeats, type Log } from "../log.ts";
 import { delay } from "../timing.ts";
 import { codeVersion } from "../version.ts";
-import { isOutage, isUnavailable } from "./pg_errors.ts";
+import { isMissingRight, isMissingTable, isUnavailable } from "./pg_errors.ts";
 import { oneRow } from "./one_row.ts";
 import { knownPooler } from "./pooler.ts";
 import { queryWithDeadline, timed } from "./query_deadline.ts";
@@ -84,7 +84,7 @@ export function noteProcess(
       let waitMs = everyMs;
       await note().catch((error) => {
         clock = undefined;
-        if (!isOutage(error)) waitMs = everyMs * REFUSED_FACTOR;
+        if (isRefused(error)) waitMs = everyMs * REFUSED_FACTOR;
         // What makes the database unavailable has an event of its own.
         if (end.signal.aborted || isUnavailable(error)) return;
         logLimited("note", "warn", "process_not_noted", { error: describeError(error) });
@@ -97,6 +97,10 @@ export function noteProcess(
   void follow();
   return { [Symbol.dispose]: () => end.abort() };
 }
+
+/** Whether the next note will fail for the same reason. */
+const isRefused = (error: unknown) =>
+  !isUnavailable(error) || isMissingTable(error) || isMissingRight(error);
 
 /** Null: not known yet. */
 function isPooled(url: string): boolean | null {

@@ -24,6 +24,7 @@ async function resultOf(address: string): Promise<string> {
 const query = (parameters: Record<string, string>) =>
   new URLSearchParams(parameters).toString().replaceAll("+", "%20");
 
+const MAX_RESETS = 10;
 const ALL_MODES = "disable allow prefer require verify-ca verify-full";
 const named = (names: string[]) => ours.issue({ commonName: "x", names });
 
@@ -182,7 +183,13 @@ Deno.test("a client shows its certificate to a server that requires one", async 
   for (const [what, [parameters, result]] of Object.entries(cases)) {
     await t.step(`${what}: ${result}`, async () => {
       const address = postgres.address({ query: query({ sslmode: "require", ...parameters }) });
-      strictEqual(await resultOf(address), result);
+      let found = await resultOf(address);
+      // TLS 1.3 refuses a certificate after the client's first bytes, and the reset of a connection with
+      // unread bytes can overtake the refusal.
+      for (let attempt = 0; found === "unreachable" && attempt < MAX_RESETS; attempt++) {
+        found = await resultOf(address);
+      }
+      strictEqual(found, result);
     });
   }
 });

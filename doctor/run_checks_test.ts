@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import type { ProblemKind } from "../db/link_error.ts";
 import { problem } from "../db/problems.ts";
@@ -166,15 +166,11 @@ Deno.test("a read-only database, one of a later version, and one that lacks a st
     values ('service', 9000, '9000_later', '')`;
   strictEqual(about("migrations", await examine({ DATABASE_URL: url }))[0], "note");
   await sql`delete from lotline.migrations where series = 'cutover' or number >= 9`;
-  const behind = await examine({ DATABASE_URL: url });
-  deepStrictEqual(about("migrations", behind), [
-    "failure",
-    `${
-      problem("schema_old").sentence
-    }: 0009_jobs, 0010_traces, 0011_audits, 0012_bound_the_outbox, ` +
-    "0013_index_dead_jobs and 14 more",
-    "run deno task migrate",
-  ]);
+  const [level, message, todo] = about("migrations", await examine({ DATABASE_URL: url }));
+  deepStrictEqual([level, todo], ["failure", "run deno task migrate"]);
+  const missing =
+    "0009_jobs, 0010_traces, 0011_audits, 0012_bound_the_outbox, 0013_index_dead_jobs";
+  match(message, new RegExp(`^${problem("schema_old").sentence}: ${missing} and [0-9]+ more$`));
   const name = new URL(url).pathname.slice(1);
   await sql.unsafe(`alter database ${name} set default_transaction_read_only = on`);
   const readOnly = await examine({ DATABASE_URL: url });

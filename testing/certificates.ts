@@ -39,7 +39,17 @@ export async function makeAuthority(folder: string): Promise<Authority> {
       await Deno.writeTextFile(extensions, extensionsWith(names));
       await openssl(
         ["x509", "-req", "-in", request, "-CA", authority.cert, "-CAkey", authority.key],
-        ["-CAcreateserial", "-days", isExpired ? "-1" : "30", "-extfile", extensions, "-out", cert],
+        // Two at once can't share a file of serial numbers.
+        [
+          "-set_serial",
+          serialNumber(),
+          "-days",
+          isExpired ? "-1" : "30",
+          "-extfile",
+          extensions,
+          "-out",
+          cert,
+        ],
       );
       if (keyPassword === undefined) return { cert, key };
       const encrypted = path("key");
@@ -49,6 +59,12 @@ export async function makeAuthority(folder: string): Promise<Authority> {
       return { cert, key: encrypted };
     },
   };
+}
+
+function serialNumber(): string {
+  const digits = [...crypto.getRandomValues(new Uint8Array(8))]
+    .map((byte) => byte.toString(16).padStart(2, "0"));
+  return `0x1${digits.join("")}`;
 }
 
 /** In a section of its own a name may have a comma. */

@@ -18,6 +18,33 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "testing",
 ];
 
+/**
+ * Tests that wait for most of their time, for timeouts or for one response after the other. A run of
+ * all tests has one of them beside those that need the processors.
+ */
+export const MOSTLY_WAITING: readonly string[] = [
+  "auth/revocations_test.ts",
+  "cache/valkey_test.ts",
+  "cutover/faults/gateway_failover_test.ts",
+  "cutover/faults/gateway_modes_test.ts",
+  "cutover/faults/gateway_wrong_start_test.ts",
+  "cutover/parity/parity_test.ts",
+  "db/silence_test.ts",
+  "db/startup_test.ts",
+  "db/tls_test.ts",
+  "faults/failover_test.ts",
+  "faults/idempotency_test.ts",
+  "faults/jobs_without_postgres_test.ts",
+  "faults/jobs_without_valkey_test.ts",
+  "faults/postgres_test.ts",
+  "faults/revocation_test.ts",
+  "faults/silence_test.ts",
+  "faults/slow_statements_test.ts",
+  "faults/wrong_server_test.ts",
+  "faults/wrong_start_test.ts",
+  "routes/login_by_password_test.ts",
+];
+
 /** Programs for those who work on Lotline, at the top or in the cutover: not run in production. */
 export const TOOLS: readonly string[] = [
   "bench",

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { prepareDataFolder } from "../dev/data_folder.ts";
 import { startPostgres } from "../dev/postgres.ts";
-import { openForServers } from "../dev/state_folder.ts";
+import { postgresBinaries } from "../dev/postgres_binaries.ts";
+import { openForServers, serverUser } from "../dev/state_folder.ts";
 import { type Certificate, giveToServer } from "./certificates.ts";
 
 /** The PostgreSQL versions that everything is tested on. */
@@ -15,6 +17,9 @@ export const FAST = {
 
 /** The variable in which `testing/run.ts` passes the address of a shared server to the tests. */
 export const sharedServerVariable = (major: Major) => `LOTLINE_TEST_POSTGRES_${major}`;
+
+/** The variable with the folder of a new cluster's files, which the tests of a run copy. */
+export const newClusterVariable = (major: Major) => `LOTLINE_TEST_CLUSTER_${major}`;
 
 const servers = new Map<Major, Promise<string>>();
 
@@ -48,21 +53,52 @@ async function startOwn(major: Major): Promise<string> {
   return server.url;
 }
 
+/** Makes the files of a cluster that no server has used. Disposing removes them. */
+export async function newCluster(
+  major: Major,
+): Promise<{ readonly path: string } & AsyncDisposable> {
+  const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
+  openForServers(folder);
+  const path = join(folder, "postgres");
+  const progress = () => {};
+  await prepareDataFolder({
+    dataDir: path,
+    major,
+    binaries: await postgresBinaries(major, progress),
+    user: serverUser(),
+    progress,
+  });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+}
+
+/** Copies a cluster's files with their owner and rights, in a tenth of the time of initdb. */
+async function copyCluster(from: string, to: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command("cp", { args: ["-a", from, to] }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
 interface OwnOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** The lines of pg_hba.conf; by default all of this machine may log in without a password. */
   readonly hba?: readonly string[];
+  /** The folder of a new cluster, to be copied; without one, initdb makes the files. */
+  readonly files?: string | undefined;
 }
 
 /** A PostgreSQL for one test, to be stopped, killed and restarted. */
-export async function ownPostgres(major: Major = 17, { settings = {}, hba }: OwnOptions = {}) {
+export async function ownPostgres(
+  major: Major = 17,
+  { settings = {}, hba, files = Deno.env.get(newClusterVariable(major)) }: OwnOptions = {},
+) {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
   openForServers(folder);
   const hbaFile = join(folder, "pg_hba.conf");
   if (hba !== undefined) await Deno.writeTextFile(hbaFile, hba.join("\n"));
+  const dataDir = join(folder, "postgres");
+  if (files !== undefined) await copyCluster(files, dataDir);
   const server = await startPostgres({
     major,
-    dataDir: join(folder, "postgres"),
+    dataDir,
     settings: { ...FAST, ...settings, ...(hba !== undefined && { hba_file: hbaFile }) },
   });
   return {

@@ -21,9 +21,10 @@ export async function startRefusals(environment: Record<string, string> = {}): P
   const started = await apiOnSeed(environment);
   const { api, sql } = started;
   const port = Number(new URL(api.url).port);
+  // The API notes itself in lotline.processes soon after its start.
   const tables = await sql<{ name: string }[]>`
     select format('%I.%I', schemaname, tablename) as name from pg_tables
-    where schemaname in ('public', 'auth', 'lotline') order by name`;
+    where schemaname in ('public', 'auth', 'lotline') and tablename <> 'processes' order by name`;
   ok(tables.length > 20);
   const statement = tables.map(({ name }) => `select '${name}' as name, count(*) from ${name}`)
     .join(" union all ");

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { CUTOVER, WHOLE_TREE_TESTS } from "./parts.ts";
+import { CUTOVER, MOSTLY_WAITING, WHOLE_TREE_TESTS } from "./parts.ts";
 import { listTests, testsAt, testsOfWholeTree } from "./test_files.ts";
 
 const FILES = {
@@ -72,4 +72,14 @@ Deno.test("every test runs in a copy without the cutover, or in the whole tree, 
   const inBoth = inCopy.filter((path) => inTree.includes(path));
   deepStrictEqual(inBoth, testsAt(tests, WHOLE_TREE_TESTS).map(({ path }) => path));
   for (const path of WHOLE_TREE_TESTS) ok(testsAt(tests, [path]).length > 0, path);
+});
+
+Deno.test("each test that mostly waits exists, and is neither a unit test nor one that runs alone", async () => {
+  const tests = await listTests(new URL("../", import.meta.url).pathname);
+  for (const path of MOSTLY_WAITING) {
+    const [found] = testsAt(tests, [path]);
+    // A copy without the cutover has no tests of it.
+    if (found === undefined && CUTOVER.some((folder) => path.startsWith(`${folder}/`))) continue;
+    deepStrictEqual(found, test(path, {}));
+  }
 });

@@ -1,9 +1,16 @@
+import project from "../deno.json" with { type: "json" };
 import { coverageFolder, readCoverage } from "./coverage_report.ts";
 import { formatTable, tableOf } from "./coverage_table.ts";
 import { CUTOVER } from "./parts.ts";
 import { copyService, deno } from "./service_copy.ts";
 import { withSharedServers } from "./shared_servers.ts";
-import { listTests, type TestFile, testsOfWholeTree } from "./test_files.ts";
+import {
+  listSources,
+  listTests,
+  mostlyWaits,
+  type TestFile,
+  testsOfWholeTree,
+} from "./test_files.ts";
 import { type RunResult, runTests, sumOf, UNIT_OPTIONS } from "./test_run.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
@@ -13,6 +20,8 @@ const ROOT = new URL("../", import.meta.url).pathname;
  */
 const FILES_AT_ONCE = { copy: 2, tree: 1 };
 const CHECK_FAILED: RunResult = { code: 1, passed: 0, failed: 0 };
+/** The arguments of Deno in `deno task check`: the last command checks the types. */
+const CHECKS = project.tasks.check.command.split(" && ").map((one) => one.split(" ").slice(1));
 
 /** A tree with the tests that run in it. */
 interface Part {
@@ -24,18 +33,19 @@ interface Part {
 
 /** Checks everything and runs all tests; shows what the unit tests reach. */
 export async function runAllTests(): Promise<RunResult> {
+  const quickChecks = Promise.all(CHECKS.slice(0, -1).map((args) => deno(ROOT, args)));
+  const isWrong = async () => (await quickChecks).some((code) => code !== 0);
   if (!await hasCutover()) {
-    if (await deno(ROOT, ["task", "--quiet", "check"]) !== 0) return CHECK_FAILED;
+    if (await isWrong()) return CHECK_FAILED;
     return await runParts([{ root: ROOT, tests: await listTests(ROOT) }]);
   }
   await using copy = await copyService();
   console.log(`The service without the cutover is in ${copy.path}`);
-  const checks = await Promise.all([
-    deno(ROOT, ["task", "--quiet", "check"]),
-    // Its format and style are those of this tree.
-    deno(copy.path, ["check", "--quiet"]),
-  ]);
-  if (checks.some((code) => code !== 0)) return CHECK_FAILED;
+  if (await isWrong()) return CHECK_FAILED;
+  // Its types are those of this tree, where it imports nothing that is missing.
+  if (await deno(copy.path, ["cache", "--quiet", ...await listSources(copy.path)]) !== 0) {
+    return CHECK_FAILED;
+  }
   return await runParts([
     {
       root: copy.path,
@@ -50,6 +60,11 @@ export async function runAllTests(): Promise<RunResult> {
   ], copy.path);
 }
 
+async function checkTypes(): Promise<RunResult> {
+  const isRight = await deno(ROOT, [...CHECKS.at(-1) ?? [], "--quiet"]) === 0;
+  return isRight ? { code: 0, passed: 0, failed: 0 } : { code: 1, passed: 0, failed: 1 };
+}
+
 async function hasCutover(): Promise<boolean> {
   const folders = await Promise.all(
     CUTOVER.map((folder) => Deno.stat(ROOT + folder).catch(() => undefined)),
@@ -58,8 +73,9 @@ async function hasCutover(): Promise<boolean> {
 }
 
 /**
- * Runs the tests of parts beside each other, then those of each that run alone. The part that has
- * run its other tests first begins with the unit tests of all.
+ * Runs the tests of parts beside each other, and beside them the check of types and the tests that
+ * mostly wait; then those of each part that run alone. The one of them that ends first runs the
+ * unit tests of all.
  */
 async function runParts(parts: readonly Part[], copy?: string): Promise<RunResult> {
   await using coverage = await coverageFolder();
@@ -71,22 +87,33 @@ async function runParts(parts: readonly Part[], copy?: string): Promise<RunResul
         env: coverage.env,
       })
     );
-    const run = ({ root, env, tests, filesAtOnce }: PartWithServers, alone: boolean) =>
-      runTests(tests.filter((test) => test.runsAlone === alone && !test.isMeasured), {
+    const run = (
+      { root, env, tests }: PartWithServers,
+      isWanted: (test: TestFile) => boolean,
+      filesAtOnce?: number,
+    ) =>
+      runTests(tests.filter((test) => !test.isMeasured && isWanted(test)), {
         ...(filesAtOnce !== undefined && { filesAtOnce }),
         root,
         options: ["--no-check"],
         env,
       });
-    const beside = await Promise.all(withServers.map(async (part) => {
-      const done = [await run(part, false)];
+    const lane = async (...actions: (() => Promise<RunResult>)[]) => {
+      const done: RunResult[] = [];
+      for (const action of actions) done.push(await action());
       for (let next = unitTests.shift(); next !== undefined; next = unitTests.shift()) {
         done.push(await next());
       }
       return done;
-    }));
+    };
+    const isWaiting = (test: TestFile) => !test.runsAlone && mostlyWaits(test);
+    const isBusy = (test: TestFile) => !test.runsAlone && !mostlyWaits(test);
+    const beside = await Promise.all([
+      ...withServers.map((part) => lane(() => run(part, isBusy, part.filesAtOnce))),
+      lane(checkTypes, ...withServers.map((part) => () => run(part, isWaiting, 1))),
+    ]);
     const alone: RunResult[] = [];
-    for (const part of withServers) alone.push(await run(part, true));
+    for (const part of withServers) alone.push(await run(part, ({ runsAlone }) => runsAlone));
     return [...beside.flat(), ...alone];
   });
   const { service, cutover } = tableOf(await readCoverage(coverage.path, copy));
