@@ -137,13 +137,11 @@ Deno.test("a locked journal is split by a later run, and stays whole until then"
   const { sql, url } = database;
   await using reader = await openTransaction(sql, "select from lotline.migrations");
   const before = await dump(sql);
-  await rejects(
-    stepsOf(url),
-    new MigrationError(
-      "Splitting the journal failed and left nothing behind: " +
-        "canceling statement due to lock timeout",
-    ),
-  );
+  await rejects(stepsOf(url), {
+    name: "MigrationError",
+    message:
+      /^Splitting the journal failed and left nothing behind: .* lock timeout: it waited for/,
+  });
   deepStrictEqual(dumpChanges(before, await dump(sql)), { gone: [], added: [] });
   await reader.commit();
   strictEqual((await stepsOf(url))[0], SPLIT);
