@@ -113,20 +113,6 @@ function ownFrames(stack: string): string {
     .join("");
 }
 
-/**
- * Ends the process after an error that nothing has caught, with one line in the log in place of Deno's
- * report.
- */
-export function endOnUncaught(log: Log): void {
-  const end = (event: Event, error: unknown) => {
-    event.preventDefault();
-    log("error", "uncaught_error", { error: describeError(error) });
-    Deno.exit(1);
-  };
-  globalThis.addEventListener("error", (event) => end(event, event.error));
-  globalThis.addEventListener("unhandledrejection", (event) => end(event, event.reason));
-}
-
 function writeToStandardOutput(text: string): void {
   let rest = new TextEncoder().encode(text);
   try {

@@ -6,9 +6,10 @@ import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { noteProcess } from "./db/processes.ts";
-import { createLog, endOnUncaught } from "./log.ts";
+import { createLog } from "./log.ts";
 import { ListenError, listening } from "./listen_error.ts";
 import { answerHelp } from "./task_help.ts";
+import { endOnUncaught } from "./uncaught_errors.ts";
 import { delay } from "./timing.ts";
 
 const BODY_DEADLINE_MS = 10_000;

@@ -19,8 +19,9 @@ import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
 import { upkeep } from "./jobs/upkeep.ts";
 import { createThreads } from "./jobs/threads.ts";
 import { GRACE_MS, runWorker } from "./jobs/worker.ts";
-import { createLog, endOnUncaught } from "./log.ts";
+import { createLog } from "./log.ts";
 import { answerHelp } from "./task_help.ts";
+import { endOnUncaught } from "./uncaught_errors.ts";
 
 const jobsOf = (config: WorkerConfig) => [
   deepTrace,

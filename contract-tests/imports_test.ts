@@ -48,6 +48,7 @@ const MAY_USE: Record<string, string[]> = {
   "task_help.ts": ["deno.json"],
   "terminal.ts": ["db/problems.ts"],
   "timing.ts": [],
+  "uncaught_errors.ts": ["log.ts"],
   "version.ts": [],
 };
 const FOR_EVERYTHING = [
@@ -66,6 +67,7 @@ const FOR_EVERYTHING = [
   "task_help.ts",
   "terminal.ts",
   "timing.ts",
+  "uncaught_errors.ts",
   "contract",
   "version.ts",
 ];
@@ -158,6 +160,7 @@ Deno.test("only programs read the environment", async () => {
   deepStrictEqual(readers.sort(), [
     "auth/keys_main.ts",
     "auth/user_main.ts",
+    "db/grants_main.ts",
     "db/migrate_main.ts",
     "doctor/doctor_main.ts",
     "jobs/jobs_main.ts",
