@@ -1,5 +1,5 @@
 # One image for every process of Lotline. The command selects the process: start (the default), worker,
-# migrate, doctor, keys, user, jobs, gateway, cutover, parity or legacy. These are the tasks of
+# migrate, grants, doctor, keys, user, jobs, gateway, cutover, parity or legacy. These are the tasks of
 # deno.json, which alone defines the permissions of each process.
 FROM denoland/deno:alpine-2.9.6
 
@@ -7,7 +7,7 @@ WORKDIR /app
 
 # Everything below belongs to root: the processes run as "deno" and can't change their own code.
 COPY deno.json deno.lock openapi.yaml ./
-COPY main.ts worker.ts app.ts byte_buffer.ts client_address.ts clock.ts command_line.ts config.ts errors.ts batcher.ts host.ts json.ts link_target.ts log.ts metrics.ts read_bytes.ts terminal.ts timing.ts version.ts ./
+COPY main.ts worker.ts app.ts byte_buffer.ts client_address.ts clock.ts command_line.ts config.ts errors.ts batcher.ts host.ts json.ts link_target.ts listen_error.ts log.ts metrics.ts read_bytes.ts task_help.ts terminal.ts timing.ts uncaught_errors.ts version.ts ./
 COPY audit ./audit
 COPY auth ./auth
 COPY cache ./cache
@@ -25,7 +25,7 @@ COPY containers/fetch_packages.ts ./containers/
 
 # Only the packages that these programs import, at the versions of the lockfile.
 RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
-  main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts auth/keys_main.ts auth/user_main.ts \
+  main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts db/grants_main.ts auth/keys_main.ts auth/user_main.ts \
   jobs/jobs_main.ts doctor/doctor_main.ts cutover/main.ts cutover/cli/cutover_main.ts cutover/cli/parity_main.ts cutover/legacy/main.ts
 
 # Made here so that a new volume on it belongs to "deno".

@@ -59,6 +59,8 @@ interface ApiDeps {
   readonly keys: WatchedKeys;
   readonly limits: Limits;
   readonly log: Log;
+  /** Aborted when the process is about to end. */
+  readonly stopping: AbortSignal;
 }
 
 /** The routes and the request pipeline around them. Disposing ends their timers and threads. */
@@ -127,6 +129,7 @@ export function createApi(deps: ApiDeps) {
     cors: corsPolicy(config.CORS_ORIGINS),
     readClient: createClientReader(config.TRUSTED_PROXIES),
     limits: deps.limits,
+    stopping: deps.stopping,
     effects: {
       write,
       forgetTrace: async (lotCode) => await traceCache?.invalidate(lotCode),
@@ -136,9 +139,9 @@ export function createApi(deps: ApiDeps) {
         issueToken: createTokenIssuer(keys, minutes, isRequired ? AUDIENCE : LEGACY_AUDIENCE),
         rehashes: true,
         noteLongPassword: createLongPasswordNotes(sql, log),
-        onOutcome: (outcome, userId) => {
+        onOutcome: (outcome, userId, requestId) => {
           metrics.login(outcome);
-          log("info", "login", { outcome, user_id: userId });
+          log("info", "login", { outcome, user_id: userId, request_id: requestId });
         },
       },
       holdsBack: true,

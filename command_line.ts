@@ -5,6 +5,7 @@
 
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { ConfigError } from "./config.ts";
+import { answerHelp, pasteable, type TaskHelp } from "./task_help.ts";
 import { problemSentence, sentenceOf } from "./terminal.ts";
 
 /** The arguments after a command's name. */
@@ -96,9 +97,8 @@ export function parseWhole(text: unknown, [min, max]: readonly [number, number])
   return number >= min && number <= max ? number : undefined;
 }
 
-/** How a program reports errors. */
-export interface Ending {
-  readonly usage?: string;
+/** How a program reports errors, and what its help tells. */
+export interface Ending extends TaskHelp {
   /** Further errors whose message is a sentence for the operator. */
   readonly told?: readonly (abstract new (...args: never[]) => Error)[];
   /** The setting with the database's address; DATABASE_URL by default. */
@@ -109,15 +109,16 @@ export interface Ending {
   readonly misused?: number;
 }
 
-/** Runs the work, reports its error, and ends the process with the exit status. */
+/** Runs the work or answers `--help`, reports its error, and ends the process with the exit status. */
 export async function runMain(
   ending: Ending,
   work: () => Promise<number | void>,
 ): Promise<never> {
+  answerHelp(ending);
   try {
     return Deno.exit(await work() ?? 0);
   } catch (error) {
-    console.error(complaintOf(error, ending));
+    console.error(pasteable(complaintOf(error, ending)));
     const isMisused = error instanceof UsageError || error instanceof ConfigError;
     return Deno.exit(isMisused ? ending.misused ?? 2 : ending.failed ?? 1);
   }

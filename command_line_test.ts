@@ -118,7 +118,8 @@ async function ends(
     env: { NO_COLOR: "1" },
   }).output();
   const text = new TextDecoder();
-  return { code, out: text.decode(stdout).trim(), err: text.decode(stderr).trim() };
+  const err = text.decode(stderr).trim().replaceAll(/npx -y deno@[\d.]+ task/g, "deno task");
+  return { code, out: text.decode(stdout).trim(), err };
 }
 
 const ENDINGS: [work: string, code: number, err: string][] = [

@@ -170,6 +170,9 @@ export const ApiSettings = SharedSettings.omit({ DATABASE_DIRECT_URL: true }).ex
   REUSE_PORT: z.enum(["0", "1"]).default("0").transform((text) => text === "1").meta({
     description: "0 or 1",
   }),
+  DRAIN_SECONDS: wholeNumber(0, 120).default(0).meta({
+    description: "for how long the API serves on after SIGTERM while /readyz is 503, from 0 to 120",
+  }),
   AUTH_MODE: z.enum(["legacy", "required"]).meta({
     description: '"legacy" or "required"; it has no default on purpose',
   }),

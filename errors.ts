@@ -38,6 +38,7 @@ const STATUS = {
   account_busy: 429,
   internal: 500,
   overloaded: 503,
+  stopping: 503,
   database_away: 503,
   revocations_unknown: 503,
 } as const;
@@ -63,6 +64,8 @@ interface ErrorOptions {
   readonly details?: readonly ErrorDetail[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
+  /** The id of the account whose request it refuses. */
+  readonly account?: string | undefined;
   /** That of the cause by default. */
   readonly problem?: ProblemKind | undefined;
 }
@@ -73,6 +76,8 @@ export class ApiError extends Error {
   readonly status: typeof STATUS[ErrorCode];
   readonly details: ErrorOptions["details"];
   readonly headers: Readonly<Record<string, string>>;
+  /** For the log. */
+  readonly account: string | undefined;
   /** What is wrong with the database, for the log. */
   readonly problem: ProblemKind | undefined;
 
@@ -80,6 +85,7 @@ export class ApiError extends Error {
     super(message, { cause: options.cause });
     this.status = STATUS[code];
     this.details = options.details;
+    this.account = options.account;
     this.problem = options.problem ??
       (code === "database_away" ? problemOf(options.cause)?.kind : undefined);
     this.headers = { ...(this.status === 503 ? RETRY_SOON : {}), ...options.headers };

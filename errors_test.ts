@@ -38,6 +38,7 @@ const STATUSES: Record<ErrorCode, number> = {
   account_busy: 429,
   internal: 500,
   overloaded: 503,
+  stopping: 503,
   database_away: 503,
   revocations_unknown: 503,
 };

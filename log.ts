@@ -80,20 +80,37 @@ export function limitRepeats(
   };
 }
 
-/** An error and its causes as one line: name, code, message and the first stack frames. */
+/** The folder of this project's files. */
+const PROJECT = new URL(".", import.meta.url).href;
+/** The most of each of these that a line has of an error. */
+const MAX = { causes: 5, frames: 3, messageLetters: 500 };
+
+/**
+ * An error and its causes as one line: name, code, message, and where in the project's own files. Frames
+ * of packages and of Deno explain nothing to an operator.
+ */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
-  for (let at: unknown = error; at !== undefined && parts.length < 5;) {
+  for (let at: unknown = error; at !== undefined && parts.length < MAX.causes;) {
     if (!(at instanceof Error)) {
       parts.push(String(at));
       break;
     }
     const code = "code" in at ? ` [${String(at.code)}]` : "";
-    const frames = (at.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line)).slice(0, 4);
-    parts.push(`${at.name}${code}: ${at.message} ${frames.map((line) => line.trim()).join(" ")}`);
+    const message = at.message.replaceAll("\n", " ").slice(0, MAX.messageLetters);
+    parts.push(`${at.name}${code}: ${message}${ownFrames(at.stack ?? "")}`);
     at = at.cause;
   }
   return parts.join(" <- ");
+}
+
+/** Such as ` at db/lots.ts:20:5 at routes/create_lot.ts:41:9`. */
+function ownFrames(stack: string): string {
+  return stack.split("\n")
+    .filter((line) => line.includes(PROJECT) && !line.includes("/node_modules/"))
+    .slice(0, MAX.frames)
+    .map((line) => ` at ${line.slice(line.indexOf(PROJECT) + PROJECT.length).replace(")", "")}`)
+    .join("");
 }
 
 function writeToStandardOutput(text: string): void {

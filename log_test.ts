@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { freePort } from "./dev/free_port.ts";
 import { createLog, describeError, type LogLevel } from "./log.ts";
 import { startApi, type TestApi } from "./testing/api.ts";
@@ -62,8 +63,20 @@ Deno.test("an error is written immediately, after the lines before it", () => {
 Deno.test("an error is described with its code, its stack, and its causes", () => {
   const cause = Object.assign(new Error("no route"), { code: "EHOSTUNREACH" });
   const text = describeError(new TypeError("outer", { cause }));
-  match(text, /^TypeError: outer at .*log_test\.ts:\d+.* <- Error \[EHOSTUNREACH\]: no route at /);
+  match(
+    text,
+    /^TypeError: outer at log_test\.ts:\d+:\d+ <- Error \[EHOSTUNREACH\]: no route at log_test\.ts:/,
+  );
   ok(!text.includes("\n"));
+});
+
+Deno.test("of the stack a line has our own files alone, and a long message is cut", async () => {
+  const failed = await readFile("no such file").catch((error: unknown) => error);
+  match(describeError(failed), /^[^\n]{10,600}$/);
+  ok(!/node:|npm|file:|ext:/.test(describeError(failed)), describeError(failed));
+  const long = describeError(new Error(`first\nsecond ${"x".repeat(9_000)}`));
+  match(long, /^Error: first second x{400,} at log_test\.ts:\d+:\d+$/);
+  ok(long.length < 600);
 });
 
 Deno.test("a thrown value that is no error is described too, and a circle of causes ends", () => {
@@ -72,6 +85,26 @@ Deno.test("a thrown value that is no error is described too, and a circle of cau
   const circle = new Error("again");
   circle.cause = circle;
   strictEqual(describeError(circle).split(" <- ").length, 5);
+});
+
+Deno.test("an error that nothing catches ends the process with one line in the log", async () => {
+  for (const uncaught of ["throw error", "Promise.reject(error)"]) {
+    const source = `
+      import { createLog } from "${new URL("./log.ts", import.meta.url)}";
+      import { endOnUncaught } from "${new URL("./uncaught_errors.ts", import.meta.url)}";
+      endOnUncaught(createLog("info").log);
+      const error = new TypeError("odd");
+      setTimeout(() => { ${uncaught}; });
+      setTimeout(() => console.log("it goes on"), 5_000);`;
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", source],
+    }).output();
+    const text = new TextDecoder();
+    strictEqual(text.decode(stderr), "");
+    const { level, event, error } = JSON.parse(text.decode(stdout));
+    deepStrictEqual([code, level, event], [1, "error", "uncaught_error"]);
+    match(error, /^TypeError: odd( at |$)/);
+  }
 });
 
 /** The log line of the request with this id. */
@@ -117,8 +150,9 @@ Deno.test("a request is one line: method, route, status, ms, id, and no text fro
     });
     strictEqual(response.headers.get("x-request-id"), id);
     const line = await lineOf(api, id);
-    const { required_would_refuse, bad_token, ...rest } = line;
+    const { required_would_refuse, bad_token, refused, ...rest } = line;
     deepStrictEqual(Object.keys(rest), FIELDS);
+    strictEqual(refused, status === 401 ? "user_not_found" : undefined);
     const isGuarded = GUARDED.includes(route) && status !== 405;
     strictEqual(required_would_refuse, isGuarded ? "bad_token" : undefined);
     strictEqual(bad_token, isGuarded ? "malformed" : undefined);

@@ -7,22 +7,40 @@ import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { noteProcess } from "./db/processes.ts";
 import { createLog } from "./log.ts";
+import { ListenError, listening } from "./listen_error.ts";
+import { answerHelp } from "./task_help.ts";
+import { endOnUncaught } from "./uncaught_errors.ts";
+import { delay } from "./timing.ts";
 
 const BODY_DEADLINE_MS = 10_000;
 const MAX_REQUESTS_IN_FLIGHT = 1_000;
 /** Accepted requests may take this long to finish after SIGTERM, in ms. */
 const GRACE_MS = 15_000;
+/**
+ * A later signal ends the drain. One within this time, in ms, may be the first one once more: `deno task`
+ * passes on what a terminal or systemd has sent to all processes.
+ */
+const ECHO_MS = 1_000;
 
+answerHelp({
+  task: "start",
+  settings: [ApiSettings],
+  exit: "0 stopped by a signal; 1 it could not start, or not stop in time",
+});
 try {
   await run(readSettings(ApiSettings, Deno.env.toObject()));
 } catch (error) {
-  if (!(error instanceof ConfigError || error instanceof KeyFileError)) throw error;
+  const hasSentence = error instanceof ConfigError ||
+    error instanceof KeyFileError ||
+    error instanceof ListenError;
+  if (!hasSentence) throw error;
   console.error(error.message);
   Deno.exit(1);
 }
 
 async function run(config: Config): Promise<void> {
   const { log, flush } = createLog(config.LOG_LEVEL);
+  endOnUncaught(log);
   logAddress(config.DATABASE_URL, log);
   const keys = await watchSigningKeys(config.JWT_KEYS_FILE, log);
   const sql = connect({
@@ -46,20 +64,44 @@ async function run(config: Config): Promise<void> {
     deadlineMs: BODY_DEADLINE_MS,
     inFlight: MAX_REQUESTS_IN_FLIGHT,
   };
-  const api = createApi({ config, sql, keys, limits, log, valkey });
+  const [stopping, hurry] = [new AbortController(), new AbortController()];
+  const api = createApi({
+    config,
+    sql,
+    keys,
+    limits,
+    log,
+    valkey,
+    stopping: stopping.signal,
+  });
 
-  const server = Deno.serve({
-    hostname: config.HOST,
-    port: config.PORT,
-    reusePort: config.REUSE_PORT,
-    onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
-  }, (request, { remoteAddr: { hostname, port } }) => api.serve(request, hostname, port));
+  const { HOST: hostname, PORT: port } = config;
+  const server = listening(
+    { hostname, port, setting: "PORT" },
+    () =>
+      Deno.serve(
+        {
+          hostname,
+          port,
+          reusePort: config.REUSE_PORT,
+          onListen: ({ hostname, port }) => log("info", "listening", { hostname, port }),
+        },
+        (request, { remoteAddr: { hostname, port } }) => api.serve(request, hostname, port),
+      ),
+  );
 
-  let isStopping = false;
+  let isEcho = true;
   const stop = (signal: Deno.Signal) => async () => {
-    if (isStopping) return;
-    isStopping = true;
+    if (stopping.signal.aborted) {
+      if (!isEcho) hurry.abort();
+      return;
+    }
+    stopping.abort();
+    setTimeout(() => isEcho = false, ECHO_MS);
     log("info", "stopping", { signal });
+    if (signal === "SIGTERM") {
+      await delay(config.DRAIN_SECONDS * 1_000, hurry.signal);
+    }
     const late = setTimeout(() => {
       log("error", "stop_timed_out", { grace_ms: GRACE_MS });
       Deno.exit(1);

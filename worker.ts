@@ -20,6 +20,8 @@ import { upkeep } from "./jobs/upkeep.ts";
 import { createThreads } from "./jobs/threads.ts";
 import { GRACE_MS, runWorker } from "./jobs/worker.ts";
 import { createLog } from "./log.ts";
+import { answerHelp } from "./task_help.ts";
+import { endOnUncaught } from "./uncaught_errors.ts";
 
 const jobsOf = (config: WorkerConfig) => [
   deepTrace,
@@ -36,6 +38,11 @@ const QUEUE_POOL = 3;
 /** Added to the grace of running jobs before the process is ended, in ms. */
 const END_SLACK_MS = 8_000;
 
+answerHelp({
+  task: "worker",
+  settings: [WorkerSettings],
+  exit: "0 stopped by a signal; 1 it could not start, or not stop in time",
+});
 try {
   await run(readSettings(WorkerSettings, Deno.env.toObject()));
 } catch (error) {
@@ -48,6 +55,7 @@ async function run(config: WorkerConfig): Promise<void> {
   const address = directAddress(config);
   const { url } = address;
   const { log, flush } = createLog(config.LOG_LEVEL);
+  endOnUncaught(log);
   logAddress(url, log);
   const sql = connect({ url, max: config.DATABASE_POOL_MAX, name: "lotline-worker" });
   const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });

@@ -1,5 +1,7 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { REQUIRED, startApi } from "../testing/api.ts";
+import { applyGrants } from "../db/grants.ts";
+import { API_RIGHTS, WORKER_RIGHTS } from "../db/rights.ts";
 import type { Sql } from "../db/sql.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { postDry, SECRET } from "../testing/dry_run.ts";
@@ -8,10 +10,9 @@ import { ownValkey } from "../testing/own_valkey.ts";
 import { startWorker } from "../testing/worker.ts";
 import { costOf, hashPassword } from "./password_work.ts";
 
-const PAGE = new URL("../docs/security.md", import.meta.url);
 const PASSWORD = "correct horse battery";
 
-Deno.test("the rights named in docs/security.md are enough for everything that the API and the worker do", async () => {
+Deno.test("the rights of deno task grants are enough for everything that the API and the worker do", async () => {
   await using database = await freshDatabase();
   await using valkey = await ownValkey();
   const { sql } = database;
@@ -24,21 +25,13 @@ Deno.test("the rights named in docs/security.md are enough for everything that t
   // Roles belong to the whole server, which other tests use too.
   const suffix = crypto.randomUUID().slice(0, 8);
   const [apiRole, workerRole] = [`lotline_api_${suffix}`, `lotline_worker_${suffix}`];
-  const [section = ""] = /## The database's rights[^]*?\n## /.exec(
-    await Deno.readTextFile(PAGE),
-  ) ?? [];
-  // The gateway's rights have their test in cutover/.
-  const grants = [...section.matchAll(/```sql\n([^]*?)```/g)]
-    .map(([, statements = ""]) => statements)
-    .filter((statements) => !statements.includes("lotline_gateway"))
-    .join("")
-    .replaceAll("lotline_api", apiRole).replaceAll("lotline_worker", workerRole)
-    .replace("on database lotline", `on database ${new URL(database.url).pathname.slice(1)}`);
-  ok(grants.includes(apiRole) && grants.includes(workerRole));
-  await sql.unsafe(grants).simple();
+  await applyGrants(database.url, [
+    { name: apiRole, owner: "the API", rights: API_RIGHTS },
+    { name: workerRole, owner: "the worker", rights: WORKER_RIGHTS },
+  ]);
   try {
     const addressFor = (username: string) =>
-      Object.assign(new URL(database.url), { username, password: "change me" }).href;
+      Object.assign(new URL(database.url), { username }).href;
     const environment = { VALKEY_URL: valkey.server.url, DRY_RUN_SECRET: SECRET };
     await using api = await startApi({
       databaseUrl: addressFor(apiRole),

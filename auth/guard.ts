@@ -1,9 +1,10 @@
 import { timingSafeEqual } from "node:crypto";
+import { decodeJwt } from "jose";
 import { ApiError } from "../errors.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
 import { ACCESS, type Access, type OperationId, type Role } from "./access.ts";
 import type { Revocations } from "./revocations.ts";
-import type { Claims } from "./claims.ts";
+import { type Claims, ClaimsOfToken } from "./claims.ts";
 import type { TokenVerifier } from "./tokens.ts";
 
 /** The challenge of RFC 6750, section 3. */
@@ -14,8 +15,9 @@ const CHALLENGE = 'Bearer realm="lotline"';
  * only a forger. Operators find the fault in log and metrics.
  */
 export class BadTokenError extends ApiError {
-  constructor(readonly fault: TokenFault) {
+  constructor(readonly fault: TokenFault, account?: string) {
     super("bad_token", "The token is not valid, or not any more: log in again", {
+      account,
       headers: { "www-authenticate": `${CHALLENGE}, error="invalid_token"` },
     });
   }
@@ -84,8 +86,8 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
     if (operation === "logout" && revoked && headers.has("idempotency-key")) {
       return { revoked, tokenFault };
     }
-    if (tokenFault) throw new BadTokenError(tokenFault);
-    throw new ApiError("role", "Your role may not do this");
+    if (tokenFault) throw new BadTokenError(tokenFault, revoked?.sub ?? ownerOf(token, tokenFault));
+    throw new ApiError("role", "Your role may not do this", { account: caller?.sub });
   };
 
   return (operation, headers) => {
@@ -97,6 +99,22 @@ export function createGuard({ mode, verify, revocations, metricsToken }: GuardDe
       headers: { "www-authenticate": CHALLENGE },
     });
   };
+}
+
+/** The faults that are found after a token's signature has been verified. */
+const SIGNED: ReadonlySet<TokenFault> = new Set([
+  "type",
+  "issuer",
+  "audience",
+  "claims",
+  "expired",
+  "not_yet_valid",
+]);
+
+/** The account of an invalid token, when we signed it. */
+function ownerOf(token: string, fault: TokenFault): string | undefined {
+  if (!SIGNED.has(fault)) return undefined;
+  return ClaimsOfToken.shape.sub.safeParse(decodeJwt(token).sub).data;
 }
 
 function missingRole(operation: OperationId, role: Role | null): "role" | undefined {

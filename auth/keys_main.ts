@@ -69,7 +69,13 @@ const PROGRAM: Program<Command> = {
   },
 };
 
-await runMain({ usage: usageOf(PROGRAM), told: [KeyFileError] }, async () => {
+await runMain({
+  task: "keys",
+  usage: usageOf(PROGRAM),
+  settings: [KeysSettings],
+  exit: "0 done; 1 refused or failed; 2 wrong usage or settings",
+  told: [KeyFileError],
+}, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
   const { JWT_KEYS_FILE: path } = readSettings(KeysSettings, Deno.env.toObject());
   await command.run(path, typed);

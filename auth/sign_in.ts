@@ -23,7 +23,7 @@ export interface LoginEffects {
   readonly rehashes: boolean;
   /** Records that an account's password has more bytes than can be checked. */
   noteLongPassword(userId: string): void;
-  onOutcome(outcome: LoginOutcome, userId?: string): void;
+  onOutcome(outcome: LoginOutcome, userId?: string, requestId?: string): void;
 }
 
 /**

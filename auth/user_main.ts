@@ -160,7 +160,13 @@ A password is typed at a prompt, or read as one line from standard input when th
 };
 
 let address: DirectAddress | undefined;
-await runMain({ usage: usageOf(PROGRAM), setting: () => address?.setting }, async () => {
+await runMain({
+  task: "user",
+  usage: usageOf(PROGRAM),
+  settings: [UserSettings],
+  exit: "0 done; 1 refused, failed, or the audit has found something; 2 wrong usage or settings",
+  setting: () => address?.setting,
+}, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
   const settings = readSettings(UserSettings, Deno.env.toObject());
   const { VALKEY_URL, VALKEY_CA_FILE: caFile } = settings;

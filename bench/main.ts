@@ -18,9 +18,16 @@ import type { Study } from "./study.ts";
 import { tableOf } from "./table.ts";
 import { type Workload, workloadNamed, WORKLOADS } from "./workloads.ts";
 import { CONNECTIONS } from "./wrk.ts";
+import { answerHelp } from "../task_help.ts";
 
 const SECONDS = 5;
 
+answerHelp({
+  task: "bench",
+  usage: `usage: deno task bench [WORKLOAD…] [--json] [--seconds N]
+       deno task bench gateway | cold-start | growth | poolers
+       deno task bench memory [--requests N]`,
+});
 try {
   const [name] = Deno.args;
   if (name !== undefined && hasTask(`bench-${name}`)) await runTask(`bench-${name}`);

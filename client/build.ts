@@ -37,6 +37,10 @@ async function transpile(files: string[]): Promise<void> {
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
+if (Deno.args.includes("--help")) {
+  console.log("usage: deno task client\n\nBuilds the npm package @lotline/client into client/dist");
+  Deno.exit(0);
+}
 await Deno.remove(DIST, { recursive: true }).catch((error) => {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 });

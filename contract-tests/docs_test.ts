@@ -2,7 +2,7 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import { ACCESS, type Access, ROLES } from "../auth/access.ts";
 import { KeysSettings, UserSettings } from "../auth/config.ts";
 import { ApiSettings, readSettings } from "../config.ts";
-import { MigrateSettings } from "../db/config.ts";
+import { GrantsSettings, MigrateSettings } from "../db/config.ts";
 import { DOCTOR_SETTINGS } from "../doctor/settings.ts";
 import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
 import { startApi } from "../testing/api.ts";
@@ -86,6 +86,7 @@ for (
     ["worker", WorkerSettings],
     ["jobs", JobsSettings],
     ["migrate", MigrateSettings],
+    ["grants", GrantsSettings],
     ["keys", KeysSettings],
     ["user", UserSettings],
   ] as const

@@ -58,6 +58,7 @@ export function documentOfRoutes(): Json {
     metrics: createMetrics(),
     limits: { bytes: 0, deadlineMs: 0 },
     log: () => {},
+    stopping: new AbortController().signal,
   });
   const document = router.getOpenAPI31Document({
     openapi: "3.1.0",

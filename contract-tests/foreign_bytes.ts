@@ -17,8 +17,8 @@ const OWN = [
   /\.gen\.ts$/,
   /^(?:bench|containers|contract-tests|dev|faults|testing|\.data)\//,
   /^cutover\/(?:bench|cli|faults|legacy|odd_requests|practice|testing)\//,
-  /^(?:client\/build|client\/dist\/.*|command_line|contract\/generate|terminal)\.ts$|^(?:\w+\/)?config\.ts$/,
-  /^db\/migrat\w*\.ts$/,
+  /^(?:client\/build|client\/dist\/.*|command_line|contract\/generate|task_help|terminal)\.ts$|^(?:\w+\/)?config\.ts$/,
+  /^db\/(?:migrat\w*|grants|rights)\.ts$/,
   /_main\.ts$/,
 ];
 

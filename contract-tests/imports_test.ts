@@ -32,7 +32,7 @@ const MAY_USE: Record<string, string[]> = {
   "byte_buffer.ts": [],
   "client_address.ts": [],
   "clock.ts": [],
-  "command_line.ts": ["config.ts", "terminal.ts"],
+  "command_line.ts": ["config.ts", "task_help.ts", "terminal.ts"],
   // Settings that are addresses have their parser's sentences.
   "config.ts": ["cache/address.ts", "db/address.ts"],
   // What an error of PostgreSQL means is said in one place.
@@ -41,11 +41,14 @@ const MAY_USE: Record<string, string[]> = {
   "host.ts": [],
   "json.ts": [],
   "link_target.ts": [],
+  "listen_error.ts": [],
   "log.ts": ["clock.ts"],
   "metrics.ts": [],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
+  "task_help.ts": ["deno.json"],
   "terminal.ts": ["db/problems.ts"],
   "timing.ts": [],
+  "uncaught_errors.ts": ["log.ts"],
   "version.ts": [],
 };
 const FOR_EVERYTHING = [
@@ -57,11 +60,14 @@ const FOR_EVERYTHING = [
   "batcher.ts",
   "host.ts",
   "json.ts",
+  "listen_error.ts",
   "log.ts",
   "metrics.ts",
   "read_bytes.ts",
+  "task_help.ts",
   "terminal.ts",
   "timing.ts",
+  "uncaught_errors.ts",
   "contract",
   "version.ts",
 ];
@@ -154,6 +160,7 @@ Deno.test("only programs read the environment", async () => {
   deepStrictEqual(readers.sort(), [
     "auth/keys_main.ts",
     "auth/user_main.ts",
+    "db/grants_main.ts",
     "db/migrate_main.ts",
     "doctor/doctor_main.ts",
     "jobs/jobs_main.ts",

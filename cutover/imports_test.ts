@@ -34,6 +34,9 @@ const OF_THE_SERVICE = [
   "errors.ts",
   "log.ts",
   "command_line.ts",
+  "listen_error.ts",
+  "task_help.ts",
+  "uncaught_errors.ts",
   "terminal.ts",
   "timing.ts",
   // The recordings start from the rows of the demo plant.
@@ -85,7 +88,7 @@ const FLOORS: Record<string, string[]> = {
     "exchange",
   ],
   // The stand-in is a separate program, as the old server is; it shares only the readers of
-  // settings and addresses.
+  // settings and addresses, and the help.
   legacy: [],
   // The settings, which every floor may use.
   "config.ts": [],
@@ -105,7 +108,7 @@ function isAllowed({ from, to }: Import): boolean {
   if (target !== undefined) {
     return target === floor || target === "config.ts" || FLOORS[floor]?.includes(target) === true;
   }
-  if (floor === "legacy" && to === "db/address.ts") return true;
+  if (floor === "legacy" && ["db/address.ts", "task_help.ts"].includes(to)) return true;
   if (floor === "legacy" || floor === "config.ts") return to === "config.ts";
   return OF_THE_SERVICE.some((one) => to === one || to.startsWith(`${one}/`));
 }

@@ -6,6 +6,7 @@ import { CUTOVER_SERIES } from "../db/migrations.ts";
 import { noteProcess } from "../db/processes.ts";
 import { watchDatabase } from "../db/watch_database.ts";
 import { createLog } from "../log.ts";
+import { endOnUncaught } from "../uncaught_errors.ts";
 import { createAdmin } from "./admin/admin.ts";
 import { startCollector } from "./evidence/collector.ts";
 import { createDepartureLog } from "./exchange/departure.ts";
@@ -20,6 +21,7 @@ import { createRecorder } from "./record/recorder.ts";
 import { createRedactor } from "./redact/redact.ts";
 import { startRetention } from "./retention.ts";
 import { createShadow } from "./shadow/shadow.ts";
+import { answerHelp } from "../task_help.ts";
 
 /** How long accepted requests may take to finish after SIGTERM, in ms. */
 const GRACE_MS = 15_000;
@@ -30,6 +32,11 @@ const END_SLACK_MS = 7_000;
 /** Connections for the admin API, plans and recordings. */
 const ADMIN_POOL = 2;
 
+answerHelp({
+  task: "gateway",
+  settings: [GatewaySettings],
+  exit: "0 stopped by a signal; 1 it could not start, or not stop in time",
+});
 try {
   await run(readSettings(GatewaySettings, Deno.env.toObject()));
 } catch (error) {
@@ -42,6 +49,7 @@ async function run(config: GatewayConfig): Promise<void> {
   const { DATABASE_URL: databaseUrl, LEGACY_URL: legacyUrl, SERVICE_URL: serviceUrl } = config;
   const { CANARY_BY: canaryBy, DRY_RUN_SECRET: dryRunSecret } = config;
   const { log, flush } = createLog(config.LOG_LEVEL);
+  endOnUncaught(log);
   logAddress(databaseUrl, log);
   const rules = await loadLiveRules();
   const redactor = createRedactor(dryRunSecret);

@@ -128,3 +128,18 @@ function decoded(part: string, text: string): string {
   if (more.length > 0) throw new AddressError(`${part} has a space: write it as %20`);
   return percentDecoded(part, word);
 }
+
+/**
+ * The same address for another user.
+ *
+ * @param password without characters that an address encodes
+ * @throws {AddressError}
+ */
+export function withUser(text: string, user: string, password: string): string {
+  const { credentials } = partsOf(text);
+  const start = text.indexOf("://") + "://".length;
+  const end = start + credentials.length;
+  return `${text.slice(0, start)}${encodeURIComponent(user).replaceAll("'", "%27")}:${password}@${
+    text.slice(end)
+  }`;
+}

@@ -8,7 +8,7 @@ export const SCHEMA_LOCK = 5_684_631;
 
 export type AppliedStep = Pick<Step, "series" | "number" | "name" | "checksum">;
 
-interface Journal {
+export interface Journal {
   /** In their order within each series, under their names of today. */
   readonly steps: readonly AppliedStep[];
   /** Whether it is from the time of a single series: see {@link SPLIT_JOURNAL}. */

@@ -2,6 +2,7 @@ import { delay } from "../timing.ts";
 import { connect } from "./connect.ts";
 import {
   type AppliedStep,
+  type Journal,
   readJournal,
   recordStep,
   SCHEMA_LOCK,
@@ -17,8 +18,9 @@ import {
   watchStep,
 } from "./migration_waits.ts";
 import { ALL_SERIES, readSteps, type Series, type Step, titleOf } from "./migrations.ts";
+import { missingRights, ownerNeeded } from "./migration_rights.ts";
 import { differencesFromOldSchema } from "./old_schema.ts";
-import { isLockTimeout, isResponse } from "./pg_errors.ts";
+import { isLockTimeout, isMissingRight, isResponse } from "./pg_errors.ts";
 import { oneRow } from "./one_row.ts";
 import { isTooOld, problem } from "./problems.ts";
 import { openSession } from "./session.ts";
@@ -52,13 +54,14 @@ export async function migrate(
   await refuseOldServer(sql);
   await takeTurn(sql, report);
   await refuseForeignSchema(sql);
-  const journal = await readJournal(sql);
+  const journal = await readOwnJournal(sql);
   const due = allSeries.flatMap(({ name }) =>
     stepsDue(
       steps.filter(({ series }) => series === name),
       journal.steps.filter(({ series }) => series === name),
     )
   );
+  if (due.length > 0) await refuseWithoutRights(sql, due);
   await using watcher = await openWatcher(url, sql);
   const timed = async (title: string, work: (watch: StepWatch) => Promise<void>) => {
     const started = performance.now();
@@ -115,6 +118,22 @@ async function refuseForeignSchema(sql: Sql): Promise<void> {
     "This database isn't the old server's as Lotline knows it; nothing was changed:\n" +
       differences.map((difference) => `  ${difference}`).join("\n"),
   );
+}
+
+async function readOwnJournal(sql: Sql): Promise<Journal> {
+  try {
+    return await readJournal(sql);
+  } catch (cause) {
+    if (!isMissingRight(cause) || !(cause instanceof Error)) throw cause;
+    throw new MigrationError(`Nothing was changed: ${cause.message}${await ownerNeeded(sql)}`, {
+      cause,
+    });
+  }
+}
+
+async function refuseWithoutRights(sql: Sql, due: readonly Step[]): Promise<void> {
+  const sentence = await missingRights(sql, due);
+  if (sentence !== undefined) throw new MigrationError(`Nothing was changed: ${sentence}`);
 }
 
 /**
@@ -189,6 +208,8 @@ async function untilLocked(
       if (!isLockTimeout(cause) || tries === LOCK_TRIES) {
         const waited = isLockTimeout(cause) && watch.blockers.length > 0
           ? `: it waited for ${describeBlockers(watch.blockers)}`
+          : isMissingRight(cause)
+          ? await ownerNeeded(sql)
           : "";
         throw new MigrationError(
           `${title} failed and left nothing behind: ${cause.message}${waited}`,

@@ -21,6 +21,9 @@ import { findZones, TimeZoneError, warningOf } from "./time_zone_sources.ts";
 let address: DirectAddress | undefined;
 await runMain(
   {
+    task: "migrate",
+    settings: [MigrateSettings],
+    exit: "0 the database is up to date; 1 not so, or settings are missing",
     told: [DirectAddressError, MigrationError, MigrationFolderError, TimeZoneError],
     misused: 1,
     setting: () => address?.setting,

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { freshDatabase } from "../testing/database.ts";
+import { freshDatabase, type TestDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { oldDatabase } from "../testing/old_database.ts";
@@ -120,6 +120,103 @@ Deno.test("a database that isn't the old server's is a clear message and exit co
     stderr: "This database isn't the old server's as Lotline knows it; nothing was changed:\n" +
       "  lots has an unknown column supplier\n",
   });
+});
+
+/** Runs `deno task migrate` as a user of its own, with these rights. */
+async function migrateAs(
+  database: TestDatabase,
+  grants: (role: string) => readonly string[],
+) {
+  const { sql, url } = database;
+  const role = `member_${crypto.randomUUID().slice(0, 8)}`;
+  await sql.unsafe(`create role ${role} login`);
+  try {
+    for (const statement of grants(role)) await sql.unsafe(statement);
+    const { href } = Object.assign(new URL(url), { username: role });
+    return { role, ...await runTask({ DATABASE_URL: href }) };
+  } finally {
+    await sql.unsafe(
+      `reassign owned by ${role} to postgres; drop owned by ${role}; drop role ${role}`,
+    )
+      .simple();
+  }
+}
+
+Deno.test("another user than the owner learns whom it needs, before the first step", async () => {
+  await using database = await oldDatabase();
+  const name = new URL(database.url).pathname.slice(1);
+  const nothing = await migrateAs(database, () => []);
+  deepStrictEqual(nothing, {
+    role: nothing.role,
+    code: 1,
+    stdout: "",
+    stderr:
+      "Nothing was changed: migrate needs the owner of the tables, postgres, and was started " +
+      `as ${nothing.role}, which lacks ownership of lot_genealogy, lots, qc_decisions, and ` +
+      `create on database ${name}, and create on schema public\n`,
+  });
+  const some = await migrateAs(database, (role) => [
+    `grant create on database ${name} to ${role}`,
+    `grant create on schema public to ${role}`,
+    `grant all on all tables in schema public to ${role}`,
+    `alter table lots owner to ${role}`,
+  ]);
+  strictEqual(
+    some.stderr,
+    "Nothing was changed: migrate needs the owner of the tables, postgres, and was started " +
+      `as ${some.role}, which lacks ownership of lot_genealogy, qc_decisions\n`,
+  );
+  deepStrictEqual([...await database.sql`select to_regnamespace('lotline') as name`], [{
+    name: null,
+  }]);
+});
+
+Deno.test("an owner of the tables that may create nothing learns who can grant it", async () => {
+  await using database = await oldDatabase();
+  const name = new URL(database.url).pathname.slice(1);
+  const own = (role: string) =>
+    ["lots", "lot_genealogy", "qc_decisions"].map((table) =>
+      `alter table ${table} owner to ${role}`
+    );
+  const { role, code, stderr } = await migrateAs(database, own);
+  deepStrictEqual([code, stderr], [
+    1,
+    `Nothing was changed: migrate was started as ${role}, which lacks create on database ${name} ` +
+    "and create on schema public: postgres and pg_database_owner can grant it\n",
+  ]);
+  const enough = await migrateAs(database, (role) => [
+    ...own(role),
+    `grant create on database ${name} to ${role}`,
+    `grant create on schema public to ${role}`,
+    `grant references on users to ${role}`,
+  ]);
+  deepStrictEqual([enough.code, enough.stderr], [0, ""]);
+});
+
+Deno.test("on a migrated database another user learns that the owner is needed", async () => {
+  await using database = await freshDatabase();
+  const blind = await migrateAs(database, () => []);
+  deepStrictEqual([blind.code, blind.stderr], [
+    1,
+    "Nothing was changed: permission denied for schema lotline: migrate needs the owner of the " +
+    `tables and of schema lotline, and was started as ${blind.role}\n`,
+  ]);
+  await database.sql`delete from lotline.migrations where name = '0021_processes'`;
+  const seeing = await migrateAs(database, (role) => [`grant usage on schema lotline to ${role}`]);
+  strictEqual(
+    seeing.stderr,
+    "Nothing was changed: migrate needs the owner of the tables, postgres, and was started as " +
+      `${seeing.role}, which lacks ownership of schema lotline\n`,
+  );
+  // It owns the schema, and not what is in it.
+  await database.sql`drop function lotline.note_process`;
+  await database.sql`drop table lotline.processes`;
+  const half = await migrateAs(database, (role) => [`alter schema lotline owner to ${role}`]);
+  strictEqual(half.code, 1);
+  match(
+    half.stderr,
+    new RegExp(`: migrate needs the owner .*, and was started as ${half.role}\n$`),
+  );
 });
 
 Deno.test("time zones that differ are a line after the steps, and TIME_ZONE ends it", async () => {

@@ -28,7 +28,7 @@ const TEXTS: Readonly<Record<ProblemKind, readonly [sentence: string, todo: stri
     "The database does not exist",
     "check the database's name in DATABASE_URL, or create the database",
   ],
-  no_right: ["The database's user lacks a right", "grant the rights in docs/security.md"],
+  no_right: ["The database's user lacks a right", "grant the rights that deno task grants shows"],
   unknown_parameter: [
     "The database refuses a parameter of its address",
     "remove the parameter from DATABASE_URL",

@@ -27,6 +27,7 @@ import { makeReachableFolder, PROJECT_FOLDER, serverUser, stateFolder } from "./
 import { endWithTask } from "./task_parent.ts";
 import { isRunning } from "./tied_process.ts";
 import { startValkey } from "./valkey.ts";
+import { answerHelp } from "../task_help.ts";
 
 /** The task that `--cutover` starts, and the output that shows that it is ready. */
 const PRACTICE = "practice";
@@ -35,6 +36,13 @@ const PRACTICE_READY = "Practise a cutover";
 const say = (line: string) => console.log(`- ${line}`);
 
 if (import.meta.main) {
+  answerHelp({
+    task: "dev",
+    args: "[--cutover] [--verbose]",
+    notes: `  --cutover   also an old server and a gateway, to practise a cutover
+  --verbose   shows the API's log
+PORT takes another port than 8000, and LOTLINE_DATA another folder for its data.`,
+  });
   const running = new AsyncDisposableStack();
   const isStopping = endWithSignals(running);
   await endWithTask(() => Deno.kill(Deno.pid, "SIGTERM"));

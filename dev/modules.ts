@@ -5,6 +5,7 @@
  */
 
 import { posix } from "node:path";
+import { answerHelp } from "../task_help.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const PAGE = new URL("docs/architecture.md", ROOT);
@@ -140,6 +141,7 @@ export async function architecture(): Promise<{ current: string; fresh: string }
 }
 
 if (import.meta.main) {
+  answerHelp({ task: "modules" });
   const { current, fresh } = await architecture();
   if (fresh !== current) await Deno.writeTextFile(PAGE, fresh);
   console.log(

@@ -8,15 +8,24 @@
 import { parseArgs } from "node:util";
 import { runMain, UsageError } from "../command_line.ts";
 import { sentenceOf } from "../terminal.ts";
+import { pasteable } from "../task_help.ts";
 import { jsonOf, type Shown, textOf } from "./report.ts";
 import { runChecks } from "./run_checks.ts";
+import { DOCTOR_SETTINGS } from "./settings.ts";
 
-const USAGE = "usage: deno task doctor [--json]\n" +
-  "Exit status: 0 nothing has failed; 1 something has; 2 wrong usage";
+const USAGE = "usage: deno task doctor [--json]";
 
-await runMain({ usage: USAGE }, async () => {
+await runMain({
+  task: "doctor",
+  usage: USAGE,
+  settings: DOCTOR_SETTINGS,
+  exit: "0 nothing has failed; 1 something has; 2 wrong usage",
+}, async () => {
   const isJson = readArguments(Deno.args);
-  const findings = await runChecks(Deno.env.toObject());
+  const findings = (await runChecks(Deno.env.toObject())).map((finding) => ({
+    ...finding,
+    ...(finding.todo !== undefined && { todo: pasteable(finding.todo) }),
+  }));
   console.log(isJson ? jsonOf(findings) : textOf(findings, terminal()));
   return findings.some(({ level }) => level === "failure") ? 1 : 0;
 });

@@ -1,24 +1,14 @@
-import { deepStrictEqual, ok } from "node:assert/strict";
+import { deepStrictEqual } from "node:assert/strict";
+import { applyGrants } from "../db/grants.ts";
+import { API_RIGHTS, WORKER_RIGHTS } from "../db/rights.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { runChecks } from "./run_checks.ts";
 
-const PAGE = new URL("../docs/security.md", import.meta.url);
-
-/** The statements of docs/security.md that make a role, for another name. */
-async function grantsFor(role: "lotline_api" | "lotline_worker", name: string, database: string) {
-  const page = await Deno.readTextFile(PAGE);
-  const statements = new RegExp(`create role ${role} [^]*?(?=\n\`\`\`)`).exec(page)?.[0] ?? "";
-  ok(statements.includes("grant"));
-  return statements.replaceAll(role, name).replace(
-    "on database lotline",
-    `on database ${database}`,
-  );
-}
-
 for (
-  const [role, settings, revoked, lacking] of [
+  const [role, rights, settings, revoked, lacking] of [
     [
       "lotline_api",
+      API_RIGHTS,
       { AUTH_MODE: "legacy" },
       ["insert on lots", "update (last_login) on users", "usage on schema auth"],
       "the API needs: usage on schema auth, insert on public.lots, " +
@@ -26,19 +16,20 @@ for (
     ],
     [
       "lotline_worker",
+      WORKER_RIGHTS,
       {},
       ["delete on lotline.processes", "select on lotline.lost_changes"],
       "the worker needs: delete on lotline.processes, select on lotline.lost_changes",
     ],
   ] as const
 ) {
-  Deno.test(`the rights of ${role} in docs/security.md are enough, and each that lacks is named`, async () => {
+  Deno.test(`the grants of ${role} are enough, and each that lacks is named`, async () => {
     await using database = await freshDatabase();
     const { sql, url } = database;
     const name = `${role}_${crypto.randomUUID().slice(0, 8)}`;
-    await sql.unsafe(await grantsFor(role, name, new URL(url).pathname.slice(1))).simple();
+    await applyGrants(url, [{ name, owner: role, rights }]);
     try {
-      const { href } = Object.assign(new URL(url), { username: name, password: "change me" });
+      const { href } = Object.assign(new URL(url), { username: name });
       const found = async () => {
         const findings = await runChecks({ DATABASE_URL: href, ...settings });
         return findings.filter(({ check }) => check === "rights")

@@ -9,6 +9,15 @@
  */
 import { chaos, FAULTS } from "./job_chaos.ts";
 import { hammerStumbling } from "./stumbling_hammer.ts";
+import { answerHelp } from "../task_help.ts";
+
+answerHelp({
+  task: "chaos",
+  usage:
+    "usage: deno task chaos [SEED] [MINUTES]        faults under workers, 5 minutes by default\n" +
+    "       deno task chaos traces [SEED] [READS]   checked traces, a million by default",
+  exit: "0 all is right; 1 something was lost, counted twice or stale; 2 wrong usage",
+});
 
 const [what, words] = Deno.args[0] === "traces"
   ? ["traces", Deno.args.slice(1)] as const

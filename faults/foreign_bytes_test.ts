@@ -32,7 +32,7 @@ async function readLines(text: string): Promise<void> {
     for (let at = 0; at < bytes.length; at += 64) yield bytes.subarray(at, at + 64);
   })());
   try {
-    for await (const _ of readTraceLines(body, { timeoutMs: 60_000 }));
+    for await (const _ of readTraceLines(body, { baseUrl: "http://localhost", timeoutMs: 60_000 }));
   } catch {
     // No line of a trace.
   }

@@ -39,6 +39,27 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+Deno.test("for DRAIN_SECONDS after SIGTERM the API serves on, and balancers see that it ends", async () => {
+  await using api = await startApi({ environment: { DRAIN_SECONDS: "120" } });
+  strictEqual((await api.get("/readyz")).status, 200);
+  api.process.kill("SIGTERM");
+  await api.log.find((line) => line.includes('"event":"stopping"'));
+  const [ready, live, served] = [
+    await api.get("/readyz"),
+    await api.get("/livez"),
+    await api.post("/api/lots", { lot_code: "DRAINED-1" }),
+  ];
+  deepStrictEqual([ready.status, live.status, served.status], [503, 200, 201]);
+  deepStrictEqual(ready.json, { error: "The process is stopping" });
+  for (const { headers } of [ready, live, served]) strictEqual(headers.get("connection"), "close");
+  // A later signal ends the drain; one right behind the first may be the same one.
+  api.process.kill("SIGTERM");
+  strictEqual((await api.get("/livez")).status, 200);
+  await delay(1_100);
+  api.process.kill("SIGTERM");
+  strictEqual((await api.process.status).code, 0);
+});
+
 async function waitForBlocked(
   sql: Awaited<ReturnType<typeof freshDatabase>>["sql"],
   count: number,

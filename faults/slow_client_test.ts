@@ -26,6 +26,7 @@ async function serveApi() {
     keys: keysInMemory({ kid: "test", privateKey, published: { keys: [] } }),
     limits: LIMITS,
     log: () => {},
+    stopping: new AbortController().signal,
   });
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },

@@ -41,6 +41,8 @@ export class RequestState {
   /** Further headers of a success. */
   readonly responseHeaders: Record<string, string> = {};
   refused: ApiError | undefined;
+  /** The account that a login names, found by its email. */
+  signingIn: string | undefined;
   /** Further fields of the request's log line. */
   logged: LogFields | undefined;
   /** The operation for this path and method; HEAD has that of GET. */
@@ -51,6 +53,7 @@ export class RequestState {
     readonly path: FoundPath<OperationId>,
     readonly clientAddress: string,
     public effects: Effects,
+    readonly requestId: string,
   ) {
     this.operation = path.methods.get(method === "HEAD" ? "GET" : method);
   }

@@ -49,7 +49,7 @@ Deno.test("a path is matched once: Hono finds its handler by the template, howev
   const request = new Request("http://localhost/A/x%2Fy/");
   const response = await app.router.fetch(
     request,
-    new RequestState("GET", path, "127.0.0.1", NO_EFFECTS),
+    new RequestState("GET", path, "127.0.0.1", NO_EFFECTS, "id"),
   );
   deepStrictEqual([response.status, await response.text(), requested], [200, "x%2Fy", ["/a/:b"]]);
 });

@@ -25,6 +25,8 @@ export interface PipelineDeps {
   readonly cors: CorsPolicy;
   readonly readClient: ReadClient;
   readonly limits: Limits;
+  /** Aborted when the process is about to end. */
+  readonly stopping: AbortSignal;
   readonly effects: Effects;
   /** The first of them is the outermost. */
   readonly steps?: readonly Step[];
@@ -56,6 +58,8 @@ const REFUSAL_DELAY_MS = 1_000;
 const MAX_DELAYED = 10_000;
 
 const NOTHING_HERE = "There is nothing at this path: /openapi.yaml lists all paths";
+/** The statuses of a client that is refused for who it is, or for how often it comes. */
+const SHUT_OUT: ReadonlySet<number> = new Set([401, 403, 429]);
 
 /** The path of a request that matches none. */
 const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, methods: new Map() };
@@ -65,8 +69,19 @@ const NOWHERE: FoundPath<OperationId> = { template: "unknown", parameters: {}, m
  * concurrent requests, errors as JSON, one log line.
  */
 export function createRequestPipeline(
-  { app, guard, cors, readClient, limits, effects, steps = [], isSchemaBehind, metrics, log }:
-    PipelineDeps,
+  {
+    app,
+    guard,
+    cors,
+    readClient,
+    limits,
+    stopping,
+    effects,
+    steps = [],
+    isSchemaBehind,
+    metrics,
+    log,
+  }: PipelineDeps,
 ): Serve {
   let inFlight = 0;
   let delayed = 0;
@@ -81,7 +96,7 @@ export function createRequestPipeline(
     const requestId = idOf(request);
     const client = readClient(request, peer);
     const path = app.findPath(request) ?? NOWHERE;
-    const state = new RequestState(request.method, path, client.address, effects);
+    const state = new RequestState(request.method, path, client.address, effects, requestId);
     let response: Response;
     inFlight++;
     try {
@@ -115,6 +130,8 @@ export function createRequestPipeline(
     if (request.method !== "OPTIONS") exposeHeaders(headers, origin);
     setSecurityHeaders(headers, client.secure);
     headers.set("x-request-id", requestId);
+    // A proxy then sends its next request on another connection, and finds another process.
+    if (stopping.aborted) headers.set("connection", "close");
     const tokenFault = refusedTokenFault(state);
     count(state, tokenFault);
     log(status >= 500 ? "error" : "info", "request", {
@@ -126,7 +143,10 @@ export function createRequestPipeline(
       request_id: requestId,
       ...state.logged,
       required_would_refuse: state.wouldRefuse,
-      refused: refused && isRefusalReason(refused.code) ? refused.code : undefined,
+      ...refused && SHUT_OUT.has(status) && {
+        refused: refused.code,
+        user_id: refused.account ?? state.caller?.sub ?? state.signingIn,
+      },
       bad_token: tokenFault,
       problem: refused?.problem,
       error: refused && status >= 500 ? describeError(refused.cause ?? refused) : undefined,

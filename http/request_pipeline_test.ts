@@ -74,7 +74,11 @@ Deno.test("a request keeps the id that it brings; without one it gets a new one"
 });
 
 /** A pipeline around two routes: one that waits for a signal, and one that fails. */
-function smallService(inFlight: number, steps: readonly Step[] = []) {
+function smallService(
+  inFlight: number,
+  steps: readonly Step[] = [],
+  stopping = new AbortController().signal,
+) {
   const gate = Promise.withResolvers<void>();
   const app = new App();
   app.page("documents", "/wait", async (c) => {
@@ -94,6 +98,7 @@ function smallService(inFlight: number, steps: readonly Step[] = []) {
     cors: "any",
     readClient: () => ({ address: "127.0.0.1", secure: false }),
     limits: { bytes: 1024, deadlineMs: 1_000, inFlight },
+    stopping,
     effects: NO_EFFECTS,
     steps,
     isSchemaBehind: () => false,
@@ -127,6 +132,16 @@ Deno.test("requests beyond the limit get 503, and later ones succeed", async () 
     (await Promise.all([get("/wait"), get("/wait"), get("/wait")])).map(({ status }) => status),
     [200, 200, 200],
   );
+});
+
+Deno.test("once the process is stopping, each response ends its connection", async () => {
+  const stopping = new AbortController();
+  const { get } = smallService(1, [], stopping.signal);
+  const connectionOf = async (path: string) => (await get(path)).headers.get("connection");
+  strictEqual(await connectionOf("/fail"), null);
+  stopping.abort();
+  strictEqual(await connectionOf("/fail"), "close");
+  strictEqual(await connectionOf("/nowhere"), "close");
 });
 
 Deno.test("a route that fails is 500: the cause is in the log and not in the response", async () => {

@@ -126,7 +126,13 @@ ACCOUNT is an account's id, or an address in AUTH_MODE=legacy; AGE is such as 30
 };
 
 let address: DirectAddress | undefined;
-await runMain({ usage: usageOf(PROGRAM), setting: () => address?.setting }, async () => {
+await runMain({
+  task: "jobs",
+  usage: usageOf(PROGRAM),
+  settings: [JobsSettings],
+  exit: "0 done; 1 refused or failed; 2 wrong usage or settings",
+  setting: () => address?.setting,
+}, async () => {
   const { command, typed } = readCommand(PROGRAM, Deno.args);
   address = directAddress(readSettings(JobsSettings, Deno.env.toObject()));
   const sql = connect({ url: address.url, max: 1, name: "lotline-jobs" });

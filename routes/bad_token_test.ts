@@ -99,6 +99,9 @@ for (const [why, newToken] of CASES) {
     deepStrictEqual(seen(response), first ??= seen(response));
     const line = JSON.parse(await required.log.find((line) => line.includes(id)));
     deepStrictEqual([line.refused, line.bad_token], ["bad_token", why]);
+    // Only a token that we signed names an account for sure.
+    const isSigned = !["malformed", "algorithm", "unknown_key", "signature"].includes(why);
+    strictEqual(typeof line.user_id, isSigned ? "string" : "undefined");
     ok(!required.log.lines.some((line) => token.length > 20 && line.includes(token.slice(-40))));
   });
 
@@ -111,13 +114,19 @@ for (const [why, newToken] of CASES) {
 }
 
 Deno.test("required: a refusal not caused by the token is recorded with its own reason", async () => {
-  const viewer = bearer(maker.good(await newAccount("VIEWER")));
-  const cases: [refused: string, headers: HeadersInit][] = [["role", viewer], ["no_token", {}]];
-  for (const [refused, headers] of cases) {
+  const [viewer, operator] = [await newAccount("VIEWER"), await newAccount("OPERATOR")];
+  const other = { lot_code: "OTHER-1", operator_id: viewer.id };
+  const cases: [refused: string, path: string, headers: HeadersInit, account?: string][] = [
+    ["role", "/api/lots", bearer(maker.good(viewer)), viewer.id],
+    ["operator", "/api/lots", bearer(maker.good(operator)), operator.id],
+    ["no_token", "/api/lots", {}],
+    ["wrong_credentials", "/api/login", {}],
+  ];
+  for (const [refused, path, headers, account] of cases) {
     const id = crypto.randomUUID();
-    await required.post("/api/lots", {}, { ...headers, "x-request-id": id });
+    await required.post(path, other, { ...headers, "x-request-id": id });
     const line = JSON.parse(await required.log.find((line) => line.includes(id)));
-    deepStrictEqual([line.refused, line.bad_token], [refused, undefined]);
+    deepStrictEqual([line.refused, line.bad_token, line.user_id], [refused, undefined, account]);
   }
 });
 

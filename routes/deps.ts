@@ -30,4 +30,6 @@ export interface RouteDeps {
   readonly metrics: Metrics;
   readonly limits: BodyLimits;
   readonly log: Log;
+  /** Aborted when the process is about to end. */
+  readonly stopping: AbortSignal;
 }

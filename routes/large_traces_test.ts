@@ -256,6 +256,7 @@ const factsOf = () =>
     { template: "/", parameters: {}, methods: new Map() },
     "127.0.0.1",
     NO_EFFECTS,
+    "id",
   );
 
 Deno.test("a client that reads too slowly is cut off, and its response is released", async () => {

@@ -53,7 +53,14 @@ export const login = (app: App, { mode, signIn, limits }: RouteDeps) =>
   operation(app, definition, async (c) => {
     const body = await readBody(c.req.raw, limits, "lenient");
     const credentials = credentialsOf(body.kind === "json" ? body.value : undefined);
-    const signedIn = await signIn(credentials, c.env.clientAddress, c.env.effects.login);
+    const { clientAddress, effects, requestId } = c.env;
+    const signedIn = await signIn(credentials, clientAddress, {
+      ...effects.login,
+      onOutcome(outcome, userId) {
+        c.env.signingIn = userId;
+        effects.login.onOutcome(outcome, userId, requestId);
+      },
+    });
     if (mode === "legacy") {
       c.env.wouldRefuse = refusalOf(credentials.password);
     } else {

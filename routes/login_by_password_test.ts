@@ -330,7 +330,20 @@ Deno.test("the outcome of each login is counted and logged, without email or pas
   for (const outcome of ["accepted", "wrong", "disabled"]) {
     lines.push(await api.log.find((line) => line.includes(id) && line.includes(`"${outcome}"`)));
   }
-  for (const line of lines) strictEqual(JSON.parse(line).event, "login");
+  for (const line of lines) {
+    const { event, user_id, request_id } = JSON.parse(line);
+    deepStrictEqual([event, user_id], ["login", id]);
+    // The request's own line has the same id; of a refusal it has the account, too.
+    const ofRequest = await api.log.find((other) =>
+      other.includes(request_id) && other.includes('"event":"request"')
+    );
+    const { status, refused, user_id: account } = JSON.parse(ofRequest);
+    const isRefused = status === 401;
+    deepStrictEqual(
+      [refused, account],
+      isRefused ? ["wrong_credentials", id] : [undefined, undefined],
+    );
+  }
   for (const line of api.log.lines) {
     for (const secret of [email, PASSWORD, "wrong-password-7", token, "$2a$"]) {
       ok(!line.includes(secret), line);

@@ -26,7 +26,9 @@ export const logout = (app: App, { sql, revocations, mode }: RouteDeps) =>
     // Another token of the account makes another request.
     return await idempotent(c, { sql, mode }, `logout ${(caller ?? revoked)?.jti}`, {
       async execute(key) {
-        if (mode === "required" && tokenFault !== undefined) throw new BadTokenError(tokenFault);
+        if (mode === "required" && tokenFault !== undefined) {
+          throw new BadTokenError(tokenFault, revoked?.sub);
+        }
         if (caller !== undefined) await revocations.revoke(caller, key);
         return c.body(null, 204);
       },

@@ -27,11 +27,12 @@ export const getLiveness = (app: App) =>
 
 /**
  * For load balancers: 503 while PostgreSQL doesn't respond, is read-only or lacks migrations, with the
- * cause. The response reports Valkey (`off` when none is configured), but a process without Valkey is
+ * cause, and once the process is stopping. The response reports Valkey (`off` when none is configured), but a process without Valkey is
  * ready.
  */
-export const getReadiness = (app: App, { sql, database, valkey }: RouteDeps) =>
+export const getReadiness = (app: App, { sql, database, valkey, stopping }: RouteDeps) =>
   operation(app, readiness, async (c) => {
+    if (stopping.aborted) throw new ApiError("stopping", "The process is stopping");
     const [{ reason }, findings] = await Promise.all([
       checkValkey(valkey),
       checkDatabase(sql, () => database.schema(DATABASE_TIMEOUT_MS), DATABASE_TIMEOUT_MS),

@@ -22,6 +22,7 @@ import {
 import { withSharedServers } from "./shared_servers.ts";
 import { listSources, listTests } from "./test_files.ts";
 import { type RunResult, runTests, summaryOf, UNIT_OPTIONS } from "./test_run.ts";
+import { answerHelp } from "../task_help.ts";
 
 /** In percent, of the service and of the cutover each. */
 const TARGET = { lines: 98, branches: 94 };
@@ -68,6 +69,11 @@ function hasCode(source: string): boolean {
   );
 }
 
+answerHelp({
+  task: "coverage",
+  args: "[--unit] [--write]",
+  exit: "0 all tests pass and reach enough; 1 not so",
+});
 const isUnitOnly = Deno.args.includes("--unit");
 const beganMs = performance.now();
 await using folder = await coverageFolder();

@@ -11,7 +11,6 @@ export type Release = "bookworm" | "trixie";
 const MIRROR = "http://deb.debian.org/debian";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/** A program's packages with all libraries that they link. */
 const PGBOUNCER: Readonly<Record<Release, readonly string[]>> = {
   bookworm: [
     "pgbouncer",
@@ -48,35 +47,59 @@ const PGBOUNCER: Readonly<Record<Release, readonly string[]>> = {
   ],
 };
 
+/** A program of a release, with the packages that have it and all libraries that it links. */
+interface Packed {
+  readonly name: string;
+  readonly release: Release;
+  readonly packages: readonly string[];
+  /** In the packages' tree. */
+  readonly path: string;
+}
+
 /** A program and the arguments before its own. */
 export interface DebianProgram {
   readonly command: string;
   readonly args: readonly string[];
 }
 
+/** PgBouncer of a release: 1.18 in bookworm, 1.24 in trixie. @throws as {@link debianProgram} */
+export const debianPgBouncer = (release: Release): Promise<DebianProgram> =>
+  debianProgram({
+    name: "pgbouncer",
+    release,
+    packages: PGBOUNCER[release],
+    path: "usr/sbin/pgbouncer",
+  });
+
 /**
- * PgBouncer of a release: 1.18 in bookworm, 1.24 in trixie. Fetched once; safe to call from several
- * processes at the same time.
+ * A program of Debian's. Fetched once; safe to call from several processes at the same time.
  *
  * @throws Error when the machine has no apt, or the packages can't be fetched
  */
-export async function debianPgBouncer(release: Release): Promise<DebianProgram> {
-  const folder = join(stateFolder(), "programs", `pgbouncer-${release}`);
+export async function debianProgram(
+  { name, release, packages, path }: Packed,
+): Promise<DebianProgram> {
+  const folder = join(stateFolder(), "programs", `${name}-${release}`);
   makeReachableFolder(dirname(folder));
   using claim = await Deno.open(`${folder}.lock`, { write: true, create: true });
   await claim.lock(true);
-  if (!await exists(folder)) await fetchInto(folder, release);
+  if (!await exists(folder)) await fetchInto(folder, release, packages);
   const triple = Deno.build.arch === "aarch64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
   const loader = Deno.build.arch === "aarch64" ? "ld-linux-aarch64.so.1" : "ld-linux-x86-64.so.2";
-  const libraries = [`lib/${triple}`, `usr/lib/${triple}`].map((path) => join(folder, path));
+  const libraries = [`lib/${triple}`, `usr/lib/${triple}`, `lib/${triple}/systemd`]
+    .concat(`usr/lib/${triple}/systemd`).map((path) => join(folder, path));
   const [old = "", merged = ""] = libraries.map((path) => join(path, loader));
   return {
     command: await exists(old) ? old : merged,
-    args: ["--library-path", libraries.join(":"), join(folder, "usr/sbin/pgbouncer")],
+    args: ["--library-path", libraries.join(":"), join(folder, path)],
   };
 }
 
-async function fetchInto(folder: string, release: Release): Promise<void> {
+async function fetchInto(
+  folder: string,
+  release: Release,
+  names: readonly string[],
+): Promise<void> {
   const work = `${folder}.half`;
   await Deno.remove(work, { recursive: true }).catch(() => {});
   const [lists, cache, packages, tree] = ["lists", "cache", "packages", "tree"]
@@ -97,7 +120,7 @@ async function fetchInto(folder: string, release: Release): Promise<void> {
     "APT::Sandbox::User=root",
   ].flatMap((option) => ["-o", option]);
   await run("apt-get", [...options, "-q", "update"], work);
-  await run("apt-get", [...options, "-q", "download", ...PGBOUNCER[release]], packages);
+  await run("apt-get", [...options, "-q", "download", ...names], packages);
   for await (const { name } of Deno.readDir(packages)) {
     await run("dpkg-deb", ["-x", join(packages, name), tree], work);
   }

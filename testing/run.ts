@@ -15,6 +15,7 @@ import { withSharedServers } from "./shared_servers.ts";
 import { listTests, testsAt } from "./test_files.ts";
 import { denoTest, type RunResult, runTests, summaryOf } from "./test_run.ts";
 import { runAllTests } from "./whole_run.ts";
+import { answerHelp } from "../task_help.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const beganMs = performance.now();
@@ -38,6 +39,13 @@ function run(args: readonly string[]): Promise<RunResult> {
   });
 }
 
+answerHelp({
+  task: "test",
+  usage: `usage: deno task test                           checks, then all tests
+       deno task test FILE… | FOLDER…           their tests
+       deno task test FOLDER --filter "name"    as deno test takes it`,
+  exit: "0 all tests pass; 1 not so",
+});
 const result = Deno.args.length === 0 ? await runAllTests() : await run(Deno.args);
 console.log(summaryOf(result, beganMs));
 Deno.exitCode = result.code;

@@ -6,7 +6,9 @@
  */
 import { listTests, testsAt } from "./test_files.ts";
 import { runTests, summaryOf, UNIT_OPTIONS } from "./test_run.ts";
+import { answerHelp } from "../task_help.ts";
 
+answerHelp({ task: "test:unit", args: "[FILE… | FOLDER…]", exit: "0 all tests pass; 1 not so" });
 const beganMs = performance.now();
 const root = new URL("../", import.meta.url).pathname;
 const paths = Deno.args.length === 0 ? ["."] : Deno.args;

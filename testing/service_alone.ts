@@ -5,7 +5,9 @@
  * @module
  */
 import { copyService, deno } from "./service_copy.ts";
+import { answerHelp } from "../task_help.ts";
 
+answerHelp({ task: "service-alone", args: "[--check | FILE… | FOLDER…]" });
 await using copy = await copyService();
 console.log(`The service alone, in ${copy.path}`);
 const isCheckOnly = Deno.args.join() === "--check";

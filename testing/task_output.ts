@@ -5,6 +5,9 @@ interface TaskOutput {
   readonly error: string;
 }
 
+/** How commands in messages begin when npx has started the tests (`task_help.ts`). */
+const FROM_NPX = /npx -y deno@[\d.]+ task/g;
+
 /** Runs a task of deno.json with its arguments to its end. */
 export async function taskOutput(
   words: readonly string[],
@@ -23,5 +26,6 @@ export async function taskOutput(
   await new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
   const { code, stdout, stderr } = await process.output();
   const text = new TextDecoder();
-  return { code, output: text.decode(stdout).trim(), error: text.decode(stderr).trim() };
+  const shown = (bytes: Uint8Array) => text.decode(bytes).trim().replaceAll(FROM_NPX, "deno task");
+  return { code, output: shown(stdout), error: shown(stderr) };
 }

@@ -23,6 +23,7 @@ import { documentOfMode, linksOf, operationsOf } from "./mode_document.ts";
 import { plant, PLANTED, type Planted } from "./planted.ts";
 import { installSchemathesis, NoSchemathesis, runSchemathesis } from "./schemathesis.ts";
 import { addEvents, newCounts, tableOf } from "./counts.ts";
+import { answerHelp } from "../../task_help.ts";
 
 const MODES = ["legacy", "required"] as const;
 const USAGE = "usage: deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short]" +
@@ -35,6 +36,14 @@ const PLANTED_EXAMPLES = 30;
 /** Sequences for each example, and their minimum: a sequence follows a link only by chance. */
 const SEQUENCES = { perExample: 0.3, min: 40 };
 
+answerHelp({
+  task: "fuzz",
+  usage: USAGE,
+  notes:
+    "Both modes, three seeds and 1,000 examples an operation by default. --planted shows which " +
+    "check finds each planted violation; --install installs schemathesis alone.",
+  exit: "0 no finding; 1 a finding, or a violation that no check found; 2 it can't run",
+});
 const options = readOptions();
 const folder = join(PROJECT_FOLDER, ".data", "fuzz");
 const say = (line: string) => console.log(line);

@@ -6,7 +6,9 @@
 
 import { readOptions, runStudy } from "../../bench/run_study.ts";
 import { GATEWAY } from "./gateway.ts";
+import { answerHelp } from "../../task_help.ts";
 
+answerHelp({ task: "bench-gateway", args: "[--seconds N] [--json]" });
 try {
   await runStudy(GATEWAY, readOptions(Deno.args).options);
 } catch (error) {

@@ -9,7 +9,9 @@
 import { readSettings } from "../../config.ts";
 import { LegacySettings } from "../config.ts";
 import { startLegacy } from "./server.ts";
+import { answerHelp } from "../../task_help.ts";
 
+answerHelp({ task: "legacy", settings: [LegacySettings] });
 try {
   const settings = readSettings(LegacySettings, Deno.env.toObject());
   const server = await startLegacy({

@@ -20,10 +20,19 @@ import { loadPlant } from "./plant.ts";
 import type { Lane, Trial } from "./lane.ts";
 import { startTwins } from "./twins.ts";
 import { commandOf } from "./wire.ts";
+import { answerHelp } from "../../task_help.ts";
 
 const USAGE = "usage: deno task odd-requests [--seed N] [--requests N] [--route OPERATION] " +
   "[--number N] [--postgres 15|17] [--each]";
 
+answerHelp({
+  task: "odd-requests",
+  usage: USAGE,
+  notes:
+    "300 requests of each operation by default; --number sends one of them alone, and --each " +
+    "shows each finding.",
+  exit: "0 no difference; 1 one that no rule approves; 2 it can't run",
+});
 const options = readOptions();
 const began = performance.now();
 console.log(`seed ${options.seed}, ${options.requests} requests of each operation`);

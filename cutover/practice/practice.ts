@@ -21,6 +21,7 @@ import {
 import { freePort } from "../../dev/free_port.ts";
 import type { ServiceProcess } from "../../dev/service_process.ts";
 import { isRunning } from "../../dev/tied_process.ts";
+import { answerHelp } from "../../task_help.ts";
 import { delay } from "../../timing.ts";
 import { wholeNumber } from "../cli/command.ts";
 import { practiceSteps, readBookSteps } from "./book.ts";
@@ -97,6 +98,7 @@ const PROGRAM: Program<PracticeCommand> = {
     "The practice itself is started by deno task dev --cutover. LOTLINE_DATA is its state folder.",
 };
 
+answerHelp({ task: "practice", usage: usageOf(PROGRAM), settings: [Settings] });
 if (Deno.args.length > 0) {
   await runMain({ usage: usageOf(PROGRAM) }, async () => {
     const { command, typed } = readCommand(PROGRAM, Deno.args);
