@@ -137,7 +137,7 @@ Deno.test("status and verdicts name the lost share, and why", async () => {
   const shown = await typed(status);
   match(shown.text, new RegExp(`^login +shadow +100 % +26 % \\(${causes}\\) `, "m"));
   const { text } = await typed(verdicts);
-  match(text, /^login +shadow +300( +0){5} +105 \(26 %\) .* not enough yet$/m);
+  match(text, /^login +shadow +300( +0){5} +105 \(26 %\) .* inconclusive$/m);
   match(text, new RegExp(`^login: lost: ${causes}; not sampled: 5$`, "m"));
   match(text, /^login: 105 of 405 comparisons were lost \(.*\), more than 5 %$/m);
 });

@@ -227,8 +227,8 @@ Deno.test("the report is three files, the same each time, and exits with 1 when 
   };
   const [one, two] = [await report("one"), await report("two", direct)];
   strictEqual(one.code, 0);
-  match(one.out, /^getHealth: not enough yet; /);
-  match(one.out, /^not enough yet, from 2026-11-25T00:00:00.000Z until 2026-11-25T08:01:00.000Z/m);
+  match(one.out, /^getHealth: inconclusive; /);
+  match(one.out, /^inconclusive, from 2026-11-25T00:00:00.000Z until 2026-11-25T08:01:00.000Z/m);
   deepStrictEqual(one.files, two.files);
 
   await sql`insert into lotline.route_outcomes

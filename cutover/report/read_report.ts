@@ -200,7 +200,7 @@ function figuresOf({ requests, serverErrors, silences, latencies }: UpstreamFigu
 export function resultOf({ routes }: { readonly routes: readonly RouteReport[] }): Verdict {
   const results = new Set(routes.map(({ verdict }) => verdict.result));
   if (results.has("fail")) return "fail";
-  return results.has("not enough yet") || results.size === 0 ? "not enough yet" : "pass";
+  return results.has("inconclusive") || results.size === 0 ? "inconclusive" : "pass";
 }
 
 export function comparedOf(outcomes: z.output<typeof AllOutcomes>): number {

@@ -19,7 +19,7 @@ const QUIET: RouteReport = {
   differences: [],
   approvals: [],
   sides: { legacy: NO_REQUESTS, service: NO_REQUESTS },
-  verdict: { result: "not enough yet", reasons: ["0 of 1000 samples"] },
+  verdict: { result: "inconclusive", reasons: ["0 of 1000 samples"] },
 };
 
 const PASSED: RouteReport = { ...QUIET, verdict: { result: "pass", reasons: [] } };
@@ -129,9 +129,9 @@ const html = (data: ReportData) => toHtml(TITLE, documentOf(data));
 
 Deno.test("one failed route fails the report, and only all passed routes pass it", () => {
   strictEqual(resultOf({ routes: [PASSED, BUSY, QUIET] }), "fail");
-  strictEqual(resultOf({ routes: [PASSED, QUIET] }), "not enough yet");
+  strictEqual(resultOf({ routes: [PASSED, QUIET] }), "inconclusive");
   strictEqual(resultOf({ routes: [PASSED, PASSED] }), "pass");
-  strictEqual(resultOf({ routes: [] }), "not enough yet");
+  strictEqual(resultOf({ routes: [] }), "inconclusive");
 });
 
 Deno.test("the page says who changed what, what differed at which place, and what is unknown", () => {

@@ -132,11 +132,11 @@ Deno.test("evidence counts for the epoch in which it was collected", async () =>
   strictEqual((await verdictOf("login")).verdict, "fail");
   await givenRoute(sql, "login", { name: "canary", percent: 1 });
   deepStrictEqual(await verdictOf("login"), {
-    verdict: "not enough yet",
+    verdict: "inconclusive",
     reasons: [
       "0 of 200 responses of Lotline",
       "no client was seen, so that canary 1 % shows nothing",
-      "0 of 200 comparisons that are same or approved",
+      "0 of 200 comparisons without a difference",
     ],
   });
 });
@@ -175,7 +175,7 @@ Deno.test("a needed approval counts as a use, not as a comparison", async () => 
   await givenOutcomes(sql, { ...counted, outcome: "approved", approval: "a-1" });
   await givenOutcomes(sql, { ...counted, outcome: "approved", approval: "a-2" });
   deepStrictEqual((await verdictOf("login")).reasons, [
-    "100 of 200 comparisons that are same or approved",
+    "100 of 200 comparisons without a difference",
   ]);
 });
 

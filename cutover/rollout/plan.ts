@@ -96,7 +96,7 @@ function stepAhead(
   return { to: undefined, leftOut };
 }
 
-/** Comparisons that are same or approved; without comparisons, Lotline's responses. */
+/** Comparisons without an unapproved difference; without comparisons, Lotline's responses. */
 export function samplesOf({ operation, route, counts }: RouteVerdict): number {
   if (!isCompared({ operation, mode: route.mode })) return counts.requests.service ?? 0;
   return confirmedOf(counts);

@@ -100,7 +100,7 @@ Deno.test("legacy is left immediately; every other step needs its time, its samp
     [{ seconds: 599 }, /^10 of 10 minutes$/],
     [{ seconds: 60 }, /^1 of 10 minutes$/],
     [{ same: 99 }, /^99 of 100 samples$/],
-    [{ judgement: { verdict: "not enough yet", reasons: ["a reason"] } }, /^a reason$/],
+    [{ judgement: { verdict: "inconclusive", reasons: ["a reason"] } }, /^a reason$/],
     [{ seconds: 60, same: 3 }, /^1 of 10 minutes; 3 of 100 samples$/],
   ];
   for (const mode of [SHADOW, canary(10), SERVICE]) {

@@ -135,7 +135,7 @@ Deno.test("comparisons lost before the window count for the step as a whole", as
   const { ended } = plan(["login"], { patienceMs: 500 });
   const end = await ended;
   strictEqual(end.end, "stopped");
-  match(end.why, /: since its mode was changed, 100 of 400 comparisons were lost \(unknown 100\)/);
+  match(end.why, /: since the last change, 100 of 400 comparisons were lost \(unknown 100\)/);
 });
 
 Deno.test("a failing route stops the plan, and later operations stay unchanged", async () => {
@@ -186,7 +186,7 @@ Deno.test("a dry plan prints its steps and changes nothing", async () => {
   const lines = await describePlan(sql, ["getHealth", "login", "createLot"], OPTIONS);
   match(
     lines.join("\n"),
-    /^getHealth is on legacy: .*\n {2}would go to shadow now\nlogin is on shadow: 300 samples, pass\n {2}would go to canary 10 % now\ncreateLot is on shadow: 0 samples, not enough yet .*\n {2}would wait: 0 of 250 samples; .*\nSteps: shadow, canary 10 %, service; .*Nothing was changed\.$/,
+    /^getHealth is on legacy: .*\n {2}would go to shadow now\nlogin is on shadow: 300 samples, pass\n {2}would go to canary 10 % now\ncreateLot is on shadow: 0 samples, inconclusive .*\n {2}would wait: 0 of 250 samples; .*\nSteps: shadow, canary 10 %, service; .*Nothing was changed\.$/,
   );
   deepStrictEqual([await stepsOf("getHealth"), await stepsOf("login")], [[], ["shadow"]]);
 });

@@ -46,8 +46,8 @@ export const EvidenceForm = z.object({
 
 export type RouteEvidence = Readonly<z.output<typeof EvidenceForm>> & { readonly mode: Mode };
 
-/** `not enough yet`: inconclusive, nothing against the route and too little for it. */
-export type Verdict = "pass" | "fail" | "not enough yet";
+/** `inconclusive`: nothing against the route, and too little for it. */
+export type Verdict = "pass" | "fail" | "inconclusive";
 
 /** A verdict with its reasons in sentences; a `pass` has none. */
 export interface Judgement {
@@ -84,7 +84,7 @@ export function judge(evidence: RouteEvidence, thresholds: Thresholds): Judgemen
   ].filter((failure) => failure !== undefined);
   if (failures.length > 0) return { verdict: "fail", reasons: failures };
   const gaps = gapsOf(evidence, thresholds);
-  return { verdict: gaps.length === 0 ? "pass" : "not enough yet", reasons: gaps };
+  return { verdict: gaps.length === 0 ? "pass" : "inconclusive", reasons: gaps };
 }
 
 export function confirmedOf({ outcomes }: { readonly outcomes: OutcomeCounts }): number {
@@ -157,7 +157,7 @@ function gapsOf(evidence: RouteEvidence, thresholds: Thresholds): string[] {
   if (gap !== undefined) gaps.push(gap);
   if (!isCompared(evidence)) return gaps;
   const confirmed = confirmedOf(evidence);
-  need(confirmed, "comparisons that are same or approved");
+  need(confirmed, "comparisons without a difference");
   const unanswered = outcomes.unanswered ?? 0;
   const share = shareOf(unanswered, confirmed + unanswered);
   if (share > thresholds.silence_percent) {

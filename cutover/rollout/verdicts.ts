@@ -56,7 +56,7 @@ export async function readVerdicts(
     const isOfNow = found?.evidence.epoch === route.epoch && counts.epoch === route.epoch;
     if (found === undefined || !isOfNow || route.mode.name === "legacy") {
       const reason = route.mode.name === "legacy" ? NO_EVIDENCE : CHANGED;
-      const judgement: Judgement = { verdict: "not enough yet", reasons: [reason] };
+      const judgement: Judgement = { verdict: "inconclusive", reasons: [reason] };
       return { operation, route, judgement, counts, legacy: NO_PACE, service: NO_PACE };
     }
     const clients = seen.find((one) => one.operation === operation && one.epoch === route.epoch);
@@ -84,8 +84,8 @@ function judgeWithEpoch(
   const judgement = judge(evidence, thresholds);
   const gaps = lostGaps(evidence, thresholds).length === 0 ? lostGaps(epoch, thresholds) : [];
   if (gaps.length === 0 || !isCompared(evidence) || judgement.verdict === "fail") return judgement;
-  const reasons = gaps.map((gap) => `since its mode was changed, ${gap}`);
-  return { verdict: "not enough yet", reasons: [...judgement.reasons, ...reasons] };
+  const reasons = gaps.map((gap) => `since the last change, ${gap}`);
+  return { verdict: "inconclusive", reasons: [...judgement.reasons, ...reasons] };
 }
 
 /** How long an upstream's responses took, in ms; undefined: there were none. */
