@@ -86,8 +86,9 @@ const FLOORS: Record<string, string[]> = {
   // The stand-in is a separate program, as the old server is; it shares only the reader of
   // settings.
   legacy: [],
-  // The settings, which every floor may use.
+  // The settings and the version, which every floor may use.
   "config.ts": [],
+  "build.ts": [],
 };
 const TOOLS = ["bench", "faults", "odd_requests", "practice", "testing"];
 
@@ -102,7 +103,8 @@ const FILES = await sourceFiles((path) =>
 function isAllowed({ from, to }: Import): boolean {
   const [floor = "", target] = [floorOf(from), floorOf(to)];
   if (target !== undefined) {
-    return target === floor || target === "config.ts" || FLOORS[floor]?.includes(target) === true;
+    return target === floor || target === "config.ts" || target === "build.ts" ||
+      FLOORS[floor]?.includes(target) === true;
   }
   if (floor === "legacy" || floor === "config.ts") return to === "config.ts";
   return OF_THE_SERVICE.some((one) => to === one || to.startsWith(`${one}/`));

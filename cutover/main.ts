@@ -7,7 +7,9 @@ import { noteProcess } from "../db/processes.ts";
 import { watchDatabase } from "../db/watch_database.ts";
 import { createLog } from "../log.ts";
 import { createAdmin } from "./admin/admin.ts";
+import { readBuild } from "./build.ts";
 import { startCollector } from "./evidence/collector.ts";
+import { noteRun } from "./evidence/gateway_runs.ts";
 import { createDepartureLog } from "./exchange/departure.ts";
 import { startGatewayServer } from "./proxy/server.ts";
 import { serverLimits } from "./proxy/server_limits.ts";
@@ -48,9 +50,11 @@ async function run(config: GatewayConfig): Promise<void> {
   const database = watchDatabase({ sql, series: CUTOVER_SERIES, log });
   const noted = noteProcess({ sql, kind: "gateway", log });
 
+  const build = await readBuild(config.LOTLINE_COMMIT);
+  const noting = noteRun({ sql, build });
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
-  const collector = startCollector({ databaseUrl, log, onTrouble: metrics.trouble });
+  const collector = startCollector({ databaseUrl, redactor, log, onTrouble: metrics.trouble });
   const evidence = metrics.watch(collector);
   const autoRollback = startAutoRollback({
     databaseUrl,
@@ -128,6 +132,7 @@ async function run(config: GatewayConfig): Promise<void> {
     );
     database[Symbol.dispose]();
     noted[Symbol.dispose]();
+    noting[Symbol.dispose]();
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

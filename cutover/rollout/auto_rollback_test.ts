@@ -1,3 +1,5 @@
+import { createRedactor } from "../redact/redact.ts";
+import { DRY_RUN_SECRET } from "../testing/shadow_rig.ts";
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
@@ -53,6 +55,7 @@ Deno.test("a difference found by another process rolls a route back once, with i
   );
   await using collector = startCollector({
     databaseUrl: shared.url,
+    redactor: createRedactor(DRY_RUN_SECRET),
     log: () => {},
   });
   collector.found(differenceAt("body.central.weight_kg", { epoch }));
