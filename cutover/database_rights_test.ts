@@ -1,4 +1,4 @@
-import { ok, strictEqual } from "node:assert/strict";
+import { match, ok, strictEqual } from "node:assert/strict";
 import type { Sql } from "../db/sql.ts";
 import { loadSeed, resetToSeed } from "../dev/seed.ts";
 import { startApi } from "../testing/api.ts";
@@ -84,6 +84,9 @@ Deno.test("the rights named in docs/security.md are enough for everything that t
     await notify("POST", "/routes/getTraceability/clear", {});
     await notify("POST", "/kill", {});
     await notify("POST", "/release", {});
+    const [run] = await sql<{ version: string; commit: string | null }[]>`
+      select version, commit from lotline.gateway_runs`;
+    match(run?.version ?? "", /^\d+\.\d+\.\d+$/);
     for (const line of gateway.log.lines) ok(!/permission denied/.test(line), line);
   } finally {
     await sql.unsafe(`drop owned by ${role}; drop role ${role}`).simple();

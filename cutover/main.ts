@@ -51,7 +51,7 @@ async function run(config: GatewayConfig): Promise<void> {
   const noted = noteProcess({ sql, kind: "gateway", log });
 
   const build = await readBuild(config.LOTLINE_COMMIT);
-  const noting = noteRun({ sql, build });
+  const noting = noteRun({ sql, build, log });
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
   const collector = startCollector({ databaseUrl, redactor, log, onTrouble: metrics.trouble });

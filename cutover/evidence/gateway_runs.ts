@@ -1,5 +1,7 @@
 import type { Sql } from "../../db/sql.ts";
+import { isUnavailable } from "../../db/pg_errors.ts";
 import { timed } from "../../db/query_deadline.ts";
+import { describeError, limitRepeats, type Log } from "../../log.ts";
 import { delay } from "../../timing.ts";
 import type { Build } from "../build.ts";
 
@@ -16,13 +18,15 @@ const MAX_ROWS = 10_000;
 
 /** Notes in the database that this gateway runs, until disposed. Without PostgreSQL it notes nothing. */
 export function noteRun(
-  { sql, build, everyMs = EVERY_MS }: {
+  { sql, build, log, everyMs = EVERY_MS }: {
     readonly sql: Sql;
     readonly build: Build;
+    readonly log: Log;
     readonly everyMs?: number;
   },
 ): Disposable {
   const end = new AbortController();
+  const logLimited = limitRepeats(log);
   let id = crypto.randomUUID();
   const note = async () => {
     if (await prolong(sql, id)) return;
@@ -31,12 +35,22 @@ export function noteRun(
   };
   void (async () => {
     while (!end.signal.aborted) {
-      // The collector of the evidence logs what makes the database unavailable.
-      await note().catch(() => {});
+      await note().catch((error) => {
+        // What makes the database unavailable has an event of its own.
+        if (end.signal.aborted || isUnavailable(error)) return;
+        logLimited("run", "warn", "process_not_noted", { error: describeError(error) });
+      });
       await delay(everyMs, end.signal);
     }
   })();
   return { [Symbol.dispose]: () => end.abort() };
+}
+
+/** Whether a gateway could store its evidence in the last minute. */
+export async function isGatewayRunning(sql: Sql): Promise<boolean> {
+  const rows = await timed(sql)`
+    select from lotline.gateway_runs where seen_at > now() - ${MAX_SILENCE}::interval limit 1`;
+  return rows.length > 0;
 }
 
 /** False: there is no such run, or it ended because it was silent for too long. */

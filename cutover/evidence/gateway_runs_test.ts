@@ -12,7 +12,7 @@ Deno.test("a gateway that runs has one row, and another one after a silence", as
     sql<{ version: string; commit: string; isOld: boolean }[]>`
       select version, commit, seen_at < now() - interval '1 minute' as "isOld"
       from lotline.gateway_runs order by started_at`;
-  using _run = noteRun({ sql, build: BUILD, everyMs: 20 });
+  using _run = noteRun({ sql, build: BUILD, log: () => {}, everyMs: 20 });
   await eventually("it is noted", async () => (await rows()).length === 1);
   const first = async () => (await sql`select xmin::text from lotline.gateway_runs`)[0]?.xmin;
   const before = await first();
@@ -25,15 +25,23 @@ Deno.test("a gateway that runs has one row, and another one after a silence", as
   deepStrictEqual((await rows()).map(({ isOld }) => isOld), [true, false]);
 });
 
-Deno.test("a gateway without a commit says so, and one without PostgreSQL goes on", async () => {
+Deno.test("a gateway that can't note its run says so and goes on; a commit may be unknown", async () => {
   await using database = await freshDatabase();
   const { sql } = database;
-  await sql`alter table lotline.gateway_runs rename to away`;
-  using _run = noteRun({ sql, build: { version: "1.2.3", commit: undefined }, everyMs: 20 });
-  await sql`alter table lotline.away rename to gateway_runs`;
+  await sql`alter table lotline.gateway_runs add constraint no_commit check (commit is not null)`;
+  const logged: string[] = [];
+  using _run = noteRun({
+    sql,
+    build: { version: "1.2.3", commit: undefined },
+    log: (_level, event) => logged.push(event),
+    everyMs: 20,
+  });
+  await eventually("it is logged", () => Promise.resolve(logged.length > 0));
+  await sql`alter table lotline.gateway_runs drop constraint no_commit`;
   await eventually(
     "it is noted",
     async () => (await sql`select from lotline.gateway_runs where commit is null`).length === 1,
   );
   strictEqual((await sql`select from lotline.gateway_runs`).length, 1);
+  deepStrictEqual(logged, ["process_not_noted"]);
 });

@@ -13,6 +13,7 @@ import {
   type UpstreamFigures,
   type Verdict,
 } from "../rollout/verdict.ts";
+import { type Hindrance, whyNothingCounts } from "../rollout/why_nothing_counts.ts";
 import { comparedOf } from "./compared.ts";
 import type { Span } from "./spans.ts";
 
@@ -46,6 +47,8 @@ export interface JudgedPeriod {
   readonly reasons: readonly string[];
   /** The reasons that more traffic doesn't answer. */
   readonly holes: readonly string[];
+  /** Of an inconclusive one: what kept it so, and what to do. */
+  readonly hindrances: readonly Hindrance[];
 }
 
 export interface Limits {
@@ -104,6 +107,18 @@ export function judgePeriods(evidence: Evidence): JudgedPeriod[] {
       verdict,
       reasons,
       holes: isCompared(judged) ? holesOf(part, thresholds) : [],
+      hindrances: verdict === "inconclusive"
+        ? whyNothingCounts({
+          operation,
+          mode,
+          samplePercent: 100,
+          seconds: secondsOf(from, until),
+          requests: legacy.requests + service.requests,
+          share: judged.share,
+          outcomes: part.outcomes,
+          coverage: part.coverage,
+        }, thresholds)
+        : [],
     });
     legacyBefore = sumOf(legacyBefore, legacy);
   }
@@ -142,7 +157,12 @@ function stretchesOf({ spans, parts, limits }: Evidence) {
   );
 }
 
-function emptyPeriod({ from, until, mode, epoch }: Span, { limits }: Evidence): JudgedPeriod {
+const secondsOf = (from: string, until: string) => (Date.parse(until) - Date.parse(from)) / 1_000;
+
+function emptyPeriod(
+  { from, until, mode, epoch }: Span,
+  { operation, limits }: Evidence,
+): JudgedPeriod {
   const set = limits.findLast(({ at }) => at <= from) ?? limits[0];
   if (set === undefined) throw new Error("no limits are on record");
   return {
@@ -159,6 +179,16 @@ function emptyPeriod({ from, until, mode, epoch }: Span, { limits }: Evidence): 
     verdict: "inconclusive",
     reasons: ["no request was seen"],
     holes: [],
+    hindrances: whyNothingCounts({
+      operation,
+      mode,
+      samplePercent: 100,
+      seconds: secondsOf(from, until),
+      requests: 0,
+      share: undefined,
+      outcomes: {},
+      coverage: {},
+    }, set.values),
   };
 }
 

@@ -131,6 +131,7 @@ const BUSY: RouteReport = {
     verdict: "fail",
     reasons: ["2 of 12013 responses were wrong"],
     holes: [],
+    hindrances: [{ why: "it is too quiet", todo: "send more" }],
   }],
   sides: {
     legacy: { requests: 12_058, failed: 0, silent: 0, p50: 4, p99: 21.5 },
@@ -219,7 +220,7 @@ Deno.test("the page says who changed what, what differed at which place, and wha
     "1. Not sampled: 1,000. Same with 2xx: 11,990.",
     "> **Rolled back automatically, and not cleared since: 2 wrong responses**",
     "| canary 10 % | 2026-11-25T09:00:00.000Z | 2026-11-25T09:59:30.000Z | 12,058 | 12,058 | 12,013 | 42 | 2 | fail |",
-    "- canary 10 % from 2026-11-25T09:00:00.000Z, fail: 2 of 12013 responses were wrong",
+    "- canary 10 % from 2026-11-25T09:00:00.000Z, fail: 2 of 12013 responses were wrong. Why: it is too quiet. To do: send more",
     "| 2026-11-25T08:00:00.000Z | set | legacy | shadow | anna | first shadow |",
     "| 2026-11-25T09:59:30.000Z | rollback | canary 10 % | legacy | gateway (automatic) | 2 wrong responses |",
     "GET /api/traceability/RAW-1",

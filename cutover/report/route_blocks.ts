@@ -1,5 +1,6 @@
 import { describeCauses } from "../evidence/coverage.ts";
 import type { Difference } from "../evidence/evidence.ts";
+import { describeHindrance } from "../rollout/why_nothing_counts.ts";
 import { describeMode } from "../routes/routing.ts";
 import { comparedOf } from "./compared.ts";
 import { type Block, heading, list, notice, paragraph, type Table } from "./document.ts";
@@ -68,11 +69,16 @@ function periodBlocks({ periods }: RouteReport): readonly Block[] {
       ]),
     }),
     ...periods.every(({ reasons }) => reasons.length === 0) ? [] : [list(
-      periods.filter(({ reasons }) => reasons.length > 0).map(({ mode, from, verdict, reasons }) =>
-        `${describeMode(mode)} from ${from}, ${verdict}: ${reasons.join("; ")}`
-      ),
+      periods.filter(({ reasons }) => reasons.length > 0).map(reasonsOfPeriod),
     )],
   ];
+}
+
+function reasonsOfPeriod(
+  { mode, from, verdict, reasons, hindrances }: RouteReport["periods"][number],
+): string {
+  const why = `${describeMode(mode)} from ${from}, ${verdict}: ${reasons.join("; ")}`;
+  return [why, ...hindrances.map(describeHindrance)].join(". Why: ");
 }
 
 function historyBlocks({ history }: RouteReport): readonly Block[] {

@@ -112,6 +112,17 @@ Deno.test("legacy is left immediately; every other step needs its time, its samp
   }
 });
 
+Deno.test("a plan that waits says what keeps its evidence from being enough, and what to do", () => {
+  const now = {
+    ...routeOn(SHADOW, { same: 3 }),
+    hindrances: [{ why: "no request has come", todo: "send some" }],
+  };
+  deepStrictEqual(nextStep(standing(now), OPTIONS), {
+    do: "wait",
+    why: "3 of 100 samples; no request has come. To do: send some",
+  });
+});
+
 Deno.test("a plan stops at any unexpected state", () => {
   const stops: [Standing, RegExp][] = [
     [standing(routeOn(SHADOW), { killed: true }), /kill switch/],
