@@ -28,6 +28,10 @@ RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_p
   main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts db/grants_main.ts auth/keys_main.ts auth/user_main.ts \
   jobs/jobs_main.ts doctor/doctor_main.ts cutover/main.ts cutover/cli/cutover_main.ts cutover/cli/parity_main.ts cutover/legacy/main.ts
 
+# The image has no git clone: docker build --build-arg LOTLINE_COMMIT=$(git rev-parse HEAD) .
+ARG LOTLINE_COMMIT=
+ENV LOTLINE_COMMIT=$LOTLINE_COMMIT
+
 # Made here so that a new volume on it belongs to "deno".
 RUN install -d -o deno -g deno -m 0700 /keys
 

@@ -13,7 +13,7 @@ const Healthcheck = z.object({
 
 const Service = z.object({
   image: z.string(),
-  build: z.string().optional(),
+  build: z.object({ context: z.string(), args: z.record(z.string(), z.string()) }).optional(),
   command: z.array(z.string()).optional(),
   environment: z.record(z.string(), z.string()).default({}),
   depends_on: z.record(

@@ -34,11 +34,14 @@ export function readDockerfile(text: string): ImageRecipe {
     copies: [],
     runs: [],
   };
+  // As a build without arguments has them.
+  const args: Record<string, string> = {};
   for (const line of instructions(text)) {
     const [, keyword = "", rest = ""] = /^(\S+)\s+(.*)$/s.exec(line) ?? [];
     if (keyword === "WORKDIR") recipe.workdir = rest;
     else if (keyword === "USER") recipe.user = rest;
-    else if (keyword === "ENV") Object.assign(recipe.env, pairs(rest));
+    else if (keyword === "ARG") Object.assign(args, pairs(rest));
+    else if (keyword === "ENV") Object.assign(recipe.env, withArgs(pairs(rest), args));
     else if (keyword === "ENTRYPOINT") recipe.entrypoint = words(rest);
     else if (keyword === "CMD") recipe.cmd = words(rest);
     else if (keyword === "HEALTHCHECK") recipe.healthcheck = words(rest.replace(/^.*?CMD\s+/, ""));
@@ -95,6 +98,14 @@ function pairs(text: string): Record<string, string> {
       const at = pair.indexOf("=");
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),
+  );
+}
+
+function withArgs(values: Record<string, string>, args: Record<string, string>) {
+  return Object.fromEntries(
+    Object.entries(values).map((
+      [name, value],
+    ) => [name, value.startsWith("$") ? args[value.slice(1)] ?? "" : value]),
   );
 }
 

@@ -27,6 +27,11 @@ const LEGACY_URL = serverUrl.meta({
   description: "the old server's address without a path, such as http://127.0.0.1:3001",
 });
 
+const LOTLINE_COMMIT = z.string().regex(/^[0-9a-f]{7,64}$/).optional().meta({
+  description:
+    "the commit that this Lotline was built from, 7 to 64 hexadecimal digits, or nothing",
+});
+
 /** The settings of `deno task gateway`. */
 export const GatewaySettings = SharedSettings.pick({
   HOST: true,
@@ -68,6 +73,7 @@ export const GatewaySettings = SharedSettings.pick({
   CANARY_BY: canaryBy.default("client").meta({
     description: "client, address, request, or header NAME such as header X-Terminal-Id",
   }),
+  LOTLINE_COMMIT,
 })
   // Two equal upstreams or ports would show only later.
   .refine(({ LEGACY_URL, SERVICE_URL }) => LEGACY_URL !== SERVICE_URL, {
@@ -112,6 +118,7 @@ export const ParitySettings = z.object({
   DRY_RUN_SECRET: dryRunSecret.optional().meta({
     description: "a secret of at least 32 characters, the same as the gateway's, or nothing",
   }),
+  LOTLINE_COMMIT,
   PARITY_TOKEN: z.string().regex(/^[\w.~+/-]+=*$/).optional().meta({
     description: "a login token, or nothing",
   }),

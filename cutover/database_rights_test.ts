@@ -1,4 +1,4 @@
-import { ok, strictEqual } from "node:assert/strict";
+import { match, ok, strictEqual } from "node:assert/strict";
 import { applyGrants } from "../db/grants.ts";
 import { readGatewayRights } from "../db/rights.ts";
 import type { Sql } from "../db/sql.ts";
@@ -91,6 +91,9 @@ Deno.test("the rights of deno task grants are enough for everything that the gat
     );
     await notify("POST", "/kill", {});
     await notify("POST", "/release", {});
+    const [run] = await sql<{ version: string; commit: string | null }[]>`
+      select version, commit from lotline.gateway_runs`;
+    match(run?.version ?? "", /^\d+\.\d+\.\d+$/);
     for (const line of gateway.log.lines) ok(!/permission denied/.test(line), line);
   } finally {
     await sql.unsafe(`drop owned by ${role}; drop role ${role}`).simple();

@@ -90,8 +90,9 @@ const FLOORS: Record<string, string[]> = {
   // The stand-in is a separate program, as the old server is; it shares only the readers of
   // settings and addresses, and the help.
   legacy: [],
-  // The settings, which every floor may use.
+  // The settings and the version, which every floor may use.
   "config.ts": [],
+  "build.ts": [],
 };
 const TOOLS = ["bench", "faults", "odd_requests", "practice", "testing"];
 
@@ -106,7 +107,8 @@ const FILES = await sourceFiles((path) =>
 function isAllowed({ from, to }: Import): boolean {
   const [floor = "", target] = [floorOf(from), floorOf(to)];
   if (target !== undefined) {
-    return target === floor || target === "config.ts" || FLOORS[floor]?.includes(target) === true;
+    return target === floor || target === "config.ts" || target === "build.ts" ||
+      FLOORS[floor]?.includes(target) === true;
   }
   if (floor === "legacy" && ["db/address.ts", "task_help.ts"].includes(to)) return true;
   if (floor === "legacy" || floor === "config.ts") return to === "config.ts";

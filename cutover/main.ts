@@ -8,7 +8,9 @@ import { watchDatabase } from "../db/watch_database.ts";
 import { createLog } from "../log.ts";
 import { endOnUncaught } from "../uncaught_errors.ts";
 import { createAdmin } from "./admin/admin.ts";
+import { readBuild } from "./build.ts";
 import { startCollector } from "./evidence/collector.ts";
+import { noteRun } from "./evidence/gateway_runs.ts";
 import { createDepartureLog } from "./exchange/departure.ts";
 import { startGatewayServer } from "./proxy/server.ts";
 import { serverLimits } from "./proxy/server_limits.ts";
@@ -63,9 +65,11 @@ async function run(config: GatewayConfig): Promise<void> {
     log,
   });
 
+  const build = await readBuild(config.LOTLINE_COMMIT);
+  const noting = noteRun({ sql, build, log });
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
-  const collector = startCollector({ databaseUrl, log, onTrouble: metrics.trouble });
+  const collector = startCollector({ databaseUrl, redactor, log, onTrouble: metrics.trouble });
   const evidence = metrics.watch(collector);
   const autoRollback = startAutoRollback({
     databaseUrl,
@@ -151,6 +155,7 @@ async function run(config: GatewayConfig): Promise<void> {
     );
     database[Symbol.dispose]();
     noted[Symbol.dispose]();
+    noting[Symbol.dispose]();
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

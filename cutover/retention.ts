@@ -89,6 +89,8 @@ const STEPS: Readonly<Record<string, Step>> = {
   route_coverage: deleteOlder("lotline.route_coverage", "minute", COUNTS_AGE),
   differences: deleteOlder("lotline.differences", "at", "90 days"),
   evidence_collectors: deleteOlder("lotline.evidence_collectors", "stored_at", "30 days"),
+  gateway_runs: deleteOlder("lotline.gateway_runs", "seen_at", COUNTS_AGE),
+  unknown_requests: deleteOlder("lotline.unknown_requests", "day", COUNTS_AGE),
   recordings: deleteOlder("lotline.recordings", "until", "1 day"),
   plans: deleteOlder("lotline.plans", "ended_at", COUNTS_AGE),
 };

@@ -15,6 +15,8 @@ const NOTHING = {
   route_coverage: 0,
   differences: 0,
   evidence_collectors: 0,
+  gateway_runs: 0,
+  unknown_requests: 0,
   recordings: 0,
   plans: 0,
 };
@@ -72,17 +74,25 @@ Deno.test("counts of the gateway are deleted after 400 days, differences after 9
   await sql`
     insert into lotline.evidence_collectors (id, batch, stored_at)
     select gen_random_uuid(), n, now() - (28 + n) * interval '1 day' from generate_series(1, 3) n`;
-  const { route_answers, route_outcomes, route_coverage, differences, evidence_collectors } =
-    await keepUp(database);
+  await sql`
+    insert into lotline.gateway_runs (id, started_at, seen_at, version)
+    select gen_random_uuid(), seen_at, seen_at, '0.1.0'
+    from generate_series(1, 3) n, lateral (select now() - (398 + n) * interval '1 day') s (seen_at)`;
+  await sql`
+    insert into lotline.unknown_requests (day, method, path, count, first_at, last_at)
+    select current_date - (398 + n), 'GET', '/api', 1, now(), now() from generate_series(1, 3) n`;
+  const deleted = await keepUp(database);
   deepStrictEqual(
-    [route_answers, route_outcomes, route_coverage, differences, evidence_collectors],
     [
-      1_499,
-      2,
-      2,
-      2,
-      2,
+      deleted.route_answers,
+      deleted.route_outcomes,
+      deleted.route_coverage,
+      deleted.differences,
+      deleted.evidence_collectors,
+      deleted.gateway_runs,
+      deleted.unknown_requests,
     ],
+    [1_499, 2, 2, 2, 2, 2, 2],
   );
   const left = await sql`
     select epoch from lotline.route_answers union all select epoch from lotline.route_outcomes

@@ -15,6 +15,7 @@ import { HOP_BY_HOP } from "../exchange/hop_by_hop.ts";
 import { ALL_CODINGS, safeRequests } from "../rollout/probe_requests.ts";
 import { RefusedError } from "../../command_line.ts";
 import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
+import { startProgress } from "./progress.ts";
 
 const TIMEOUT_MS = 30_000;
 /** Both responses come from one server, by one clock. */
@@ -32,11 +33,14 @@ export const calibrate: Command = {
   options: { count: { type: "string" }, lots: { type: "string" } },
   isLong: true,
   settings: CalibrateSettings,
-  async run({ sql, environment, signal }, typed) {
+  async run({ sql, environment, print, signal }, typed) {
     const { count: pairs = "300" } = typed.options;
     const max = wholeNumber("--count", pairs, [1, 100_000]);
     const { LEGACY_URL } = readSettings(CalibrateSettings, environment);
     const codes = await lotCodesFor(sql, typed);
+
+    print(`Sending ${max} requests, three times each, to ${LEGACY_URL}`);
+    const progress = startProgress(print, max, "requests");
 
     using sender = createSender(LEGACY_URL, 1);
     const survey = new CodingSurvey();
@@ -46,6 +50,7 @@ export const calibrate: Command = {
     let failed = 0;
     for (const { operation, request } of safeRequests(codes)) {
       if (compared + failed >= max || signal.aborted) break;
+      progress(compared + failed);
       const from = Date.now();
       const first = await sender.send(request, TIMEOUT_MS);
       const second = await sender.send(request, TIMEOUT_MS);

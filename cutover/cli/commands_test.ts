@@ -10,6 +10,7 @@ import {
   givenCoverage,
   givenHealth,
   givenOutcomes,
+  givenResponses,
   givenRoute,
 } from "../testing/route_history.ts";
 import type { Mode } from "../exchange/route.ts";
@@ -36,16 +37,22 @@ async function typed(
   command: Command,
   words: Typed["words"] = [],
   options: Typed["options"] = {},
-  { environment = {}, signal = new AbortController().signal, confirm }: {
+  {
+    environment = {},
+    signal = new AbortController().signal,
+    confirm,
+    print = () => {},
+  }: {
     environment?: Environment;
     signal?: AbortSignal;
     confirm?: (question: string) => boolean;
+    print?: (line: string) => void;
   } = {},
 ) {
   const deps = {
     sql,
     environment: { DATABASE_URL: database.url, ...environment },
-    print: () => {},
+    print,
     signal,
     ...confirm && { confirm },
   };
@@ -124,7 +131,7 @@ Deno.test("a canary that can't work is set with a warning, and status says what 
   await givenClients(sql, { ...canary, side: "service", requests: 10, buckets: [7] });
   const said = "Lotline answered 10 of 40 requests (25 %), for 1 of 3 clients (33.3 %)";
   const shown = (await typed(status)).text;
-  ok(shown.endsWith(`\ncreateLot: since canary 1 %, ${said}`), shown);
+  ok(shown.split("\n").includes(`createLot: since canary 1 %, ${said}`), shown);
   const judged = (await typed(verdicts)).text;
   ok(judged.includes(`\ncreateLot: ${said}\n`), judged);
   ok(judged.includes(`${said}: that is far from canary 1 %`), judged);
@@ -211,6 +218,35 @@ Deno.test("a detached plan is shown by status, and rollback, kill and --stop say
   );
 });
 
+Deno.test("status and verdicts say why nothing counts, and what to do", async () => {
+  const operation = "createQcDecision";
+  const epoch = await givenRoute(sql, operation, { name: "canary", percent: 10 });
+  const requests = 40;
+  await givenResponses(sql, { operation, side: "service", epoch, requests });
+  await givenClients(sql, { operation, side: "service", epoch, requests, buckets: [7] });
+  const why = "createQcDecision: all requests (40) come from one client, and it is on Lotline's " +
+    "side, so that the canary is no step and no write is compared. To do: name the proxy in " +
+    "TRUSTED_PROXIES if there is one. Tell clients apart by CANARY_BY, or leave the canary out " +
+    "with --steps shadow,100";
+  const none = "No gateway has run on this database for over a minute, so that nothing counts.";
+  for (const command of [status, verdicts]) {
+    const { text } = await typed(command);
+    ok(text.split("\n").includes(why), text);
+    strictEqual(text.includes(none), command === status, text);
+  }
+  await sql`insert into lotline.gateway_runs (id, version) values (gen_random_uuid(), '0.1.0')`;
+  const shown = await typed(status);
+  ok(!shown.text.includes(none), shown.text);
+  const form = z.object({
+    isGatewayRunning: z.boolean(),
+    hindrances: z.record(z.string(), z.array(z.object({ why: z.string(), todo: z.string() }))),
+  });
+  const { isGatewayRunning, hindrances } = form.parse(shown.json);
+  deepStrictEqual([isGatewayRunning, hindrances[operation]?.length], [true, 1]);
+  await sql`truncate lotline.gateway_runs`;
+  await givenRoute(sql, operation, { name: "legacy" });
+});
+
 Deno.test("status and verdicts name the lost share, and why", async () => {
   const operation = "login";
   const epoch = await givenRoute(sql, operation, { name: "shadow" });
@@ -224,7 +260,7 @@ Deno.test("status and verdicts name the lost share, and why", async () => {
   const shown = await typed(status);
   match(shown.text, new RegExp(`^login +shadow +100 % +26 % \\(${causes}\\) `, "m"));
   const { text } = await typed(verdicts);
-  match(text, /^login +shadow +300( +0){5} +105 \(26 %\) .* not enough yet$/m);
+  match(text, /^login +shadow +300( +0){5} +105 \(26 %\) .* inconclusive$/m);
   match(text, new RegExp(`^login: lost: ${causes}; not sampled: 5$`, "m"));
   match(text, /^login: 105 of 405 comparisons were lost \(.*\), more than 5 %$/m);
 });
@@ -289,7 +325,15 @@ Deno.test("a probe sends health, traces and logins, and changes nothing", async 
   await using legacy = await startLegacy({ databaseUrl: database.url, port: 0 });
   await sql`insert into lots (lot_code) values ('A/1'), ('B 2')`;
   const environment = { GATEWAY_URL: legacy.url };
-  const { json } = await typed(probe, [], { count: "60", rate: "1000" }, { environment });
+  const lines: string[] = [];
+  const { json } = await typed(probe, [], { count: "60", rate: "1000" }, {
+    environment,
+    print: (line) => lines.push(line),
+  });
+  deepStrictEqual(lines.slice(0, 2), [
+    `Sending 60 requests to ${legacy.url}, 1000 a second, with 2 lots`,
+    "1 of 60 requests (1 %)",
+  ]);
   deepStrictEqual(json, [
     { operation: "getHealth", answer: "200", times: 20 },
     { operation: "getTraceability", answer: "200", times: 16 },
@@ -312,7 +356,15 @@ Deno.test("a probe without a gateway says so", async () => {
 Deno.test("the old server compared with itself shows no varying field", async () => {
   await using legacy = await startLegacy({ databaseUrl: database.url, port: 0 });
   const environment = { LEGACY_URL: legacy.url };
-  const { text } = await typed(calibrate, [], { count: "30" }, { environment });
+  const lines: string[] = [];
+  const { text } = await typed(calibrate, [], { count: "30" }, {
+    environment,
+    print: (line) => lines.push(line),
+  });
+  deepStrictEqual(lines.slice(0, 2), [
+    `Sending 30 requests, three times each, to ${legacy.url}`,
+    "1 of 30 requests (3 %)",
+  ]);
   match(
     text,
     /^30 pairs of responses were compared, 0 requests had no response: nothing varies by itself\.$/m,

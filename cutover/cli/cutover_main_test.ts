@@ -29,7 +29,8 @@ async function moved() {
 Deno.test("a route is set and rolled back, and status and history show all of it", async () => {
   const table = (await cutover(["status"])).output.split("\n");
   match(table[0] ?? "", /^operation +mode +compared +lost +epoch +changed +held/);
-  strictEqual(table.length, 1 + OPERATIONS.length);
+  strictEqual(table.length, 1 + OPERATIONS.length + 1);
+  match(table.at(-1) ?? "", /^No gateway has run on this database/);
   match(table[1] ?? "", /^getHealth +legacy +100 % +0 +never$/);
   match(table[3] ?? "", /^logout +service \(only Lotline has it\) +never +0 +never$/);
 
@@ -168,10 +169,10 @@ Deno.test("drop lists the tables and fails; with --yes they are gone, and comman
   await using database = await freshDatabase();
   const listed = await cutover(["drop"], database.url);
   deepStrictEqual([listed.code, listed.output], [1, ""]);
-  match(listed.error, /^table +size\n(lotline\.\w+ +\d+ (kB|bytes)\n){13}These tables, /);
+  match(listed.error, /^table +size\n(lotline\.\w+ +\d+ (kB|bytes)\n){15}These tables, /);
   const dropped = await cutover(["drop", "--yes"], database.url);
   deepStrictEqual([dropped.code, dropped.error], [0, ""]);
-  match(dropped.output, /^13 tables of the cutover were dropped\./);
+  match(dropped.output, /^15 tables of the cutover were dropped\./);
   match((await cutover(["status"], database.url)).error, /: run deno task migrate \(/);
 });
 

@@ -24,6 +24,8 @@ const TABLES = [
   "evidence_collectors",
   "differences",
   "cutover_limits",
+  "gateway_runs",
+  "unknown_requests",
   "recorded_exchanges",
   "recordings",
   "plans",

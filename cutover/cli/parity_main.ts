@@ -18,6 +18,7 @@ import {
   usageOf,
 } from "../../command_line.ts";
 import { type Environment, readSettings } from "../../config.ts";
+import { readBuild } from "../build.ts";
 import { type ParityConfig, ParitySettings } from "../config.ts";
 import {
   formatSkipped,
@@ -45,7 +46,8 @@ import { recordingRedactor, recordRequests } from "../parity/record_requests.ts"
 import { inZone, zoneWarning } from "../parity/recorded_zone.ts";
 import { parseRequestList } from "../parity/request_list.ts";
 import { printable, sentenceOf } from "../../terminal.ts";
-import { readReport, resultOf } from "../report/read_report.ts";
+import { answerOf, reasonsOf } from "../report/overview.ts";
+import { readReport } from "../report/read_report.ts";
 import { toHtml } from "../report/html.ts";
 import { toMarkdown } from "../report/markdown.ts";
 import { documentOf, TITLE, toJson } from "../report/report_document.ts";
@@ -56,6 +58,7 @@ import { wholeNumber } from "./command.ts";
 
 const MAX_LIVE_S = 3_600;
 const MAX_PER_OPERATION = 1_000;
+const MAX_LABEL = 200;
 
 interface Command extends CommandForm {
   /** Resolves with the exit status. */
@@ -69,11 +72,12 @@ const PROGRAM: Program<Command> = {
   start: "deno task parity",
   commands: {
     report: {
-      usage: "[--since T] [--until T] [--out FOLDER]",
+      usage: "[--since T] [--until T] [--old-server NAME] [--out FOLDER]",
       does: `writes the evidence of the cutover, from DATABASE_DIRECT_URL or else DATABASE_URL, as
-      report.md, report.html and report.json into FOLDER ("parity-report" unless given); T is such as
-      2026-11-25T08:00Z`,
-      options: { since: TEXT, until: TEXT, out: TEXT },
+      report.md, report.html and report.json into FOLDER ("parity-report" unless given). It leads with
+      whether the old server can be retired. T is such as 2026-11-25T08:00Z. NAME says which old
+      server it was, such as "Express 4.18, build of 2019-03-01"`,
+      options: { since: TEXT, until: TEXT, "old-server": TEXT, out: TEXT },
       run: runReport,
     },
     verify: {
@@ -121,8 +125,8 @@ exception: verify sends PARITY_TOKEN in its place. With DRY_RUN_SECRET the pseud
 TIME_ZONE, or else DATABASE_URL, says in which time zone the server reads times without an offset. It is
 written into recordings, and verify warns of another.
 
-Exit status: 0 passed; 1 failed (a wrong response, the verdict fail, a request without a response,
-nothing recorded); 2 the check could not be made`,
+Exit status: 0 passed, or ready; 1 failed (a wrong response, a request without a response, nothing
+recorded) or not ready; 2 the check could not be made`,
 };
 
 /** Where evidence and exchanges are read, once it is known. */
@@ -150,21 +154,27 @@ export async function run(args: string[], environment: Environment): Promise<num
 }
 
 async function runReport(typed: Typed, settings: ParityConfig): Promise<number> {
-  const period = { since: momentOf(typed, "since"), until: momentOf(typed, "until") };
+  const requested = {
+    since: momentOf(typed, "since"),
+    until: momentOf(typed, "until"),
+    oldServer: labelOf(typed, "old-server"),
+    build: await readBuild(settings.LOTLINE_COMMIT),
+    // The result alone goes to the standard output.
+    print: (line: string) => console.error(line),
+  };
   const approvals = await loadApprovals();
   await using session = openSession(evidenceOf(settings), { name: "lotline-parity" });
-  const data = await readReport(session.sql, period, approvals);
+  const data = await readReport(session.sql, requested, approvals);
   const folder = textOption(typed, "out") ?? "parity-report";
   const blocks = documentOf(data);
   await Deno.mkdir(folder, { recursive: true });
   await Deno.writeTextFile(join(folder, "report.json"), toJson(data));
   await Deno.writeTextFile(join(folder, "report.md"), toMarkdown(blocks));
   await Deno.writeTextFile(join(folder, "report.html"), toHtml(TITLE, blocks));
-  for (const { operation, verdict } of data.routes) {
-    console.log([`${operation}: ${verdict.result}`, ...verdict.reasons].map(printable).join("; "));
-  }
-  console.log(`${resultOf(data)}, from ${data.since} until ${data.until}: see ${folder}`);
-  return resultOf(data) === "fail" ? 1 : 0;
+  console.log(`Ready to retire the old server: ${answerOf(data)}${data.ready ? "" : ", because"}`);
+  for (const reason of reasonsOf(data)) console.log(printable(`- ${reason}`));
+  console.log(`From ${data.since} until ${data.until}: see ${folder}`);
+  return data.ready ? 0 : 1;
 }
 
 async function runVerify(typed: Typed, settings: ParityConfig): Promise<number> {
@@ -321,6 +331,13 @@ function momentOf({ options }: Typed, name: "since" | "until"): string | undefin
   const { success, data } = moment.safeParse(options[name]);
   if (success) return data && new Date(data).toISOString();
   throw new RefusedError(`--${name} takes a day or a moment with its zone: 2026-11-25T08:00Z`);
+}
+
+/** A name in one line; undefined: it wasn't typed. */
+function labelOf(typed: Typed, name: "old-server"): string | undefined {
+  const label = textOption(typed, name)?.trim();
+  if (label === undefined || (label !== "" && label.length <= MAX_LABEL)) return label;
+  throw new RefusedError(`--${name} takes 1 to ${MAX_LABEL} characters`);
 }
 
 /** Without the gateway's secret, the pseudonyms are the same within one file only. */

@@ -9,6 +9,7 @@ import { ALL_CODINGS, safeRequests } from "../rollout/probe_requests.ts";
 import { PROBE } from "../proxy/request_head.ts";
 import { RefusedError } from "../../command_line.ts";
 import { type Command, lotCodesFor, wholeNumber } from "./command.ts";
+import { startProgress } from "./progress.ts";
 
 const MAX_CONCURRENT = 4;
 const TIMEOUT_MS = 30_000;
@@ -34,7 +35,11 @@ export const probe: Command = {
     const perSecond = wholeNumber("--rate", rate, [1, 1_000]);
     const { GATEWAY_URL } = readSettings(ProbeSettings, environment);
     const codes = await lotCodesFor(sql, typed);
-    print(`Sending requests to ${GATEWAY_URL}, with ${codes.length} lots`);
+    print(
+      `Sending ${max} requests to ${GATEWAY_URL}, ${perSecond} a second, with ${codes.length} lots`,
+    );
+    const progress = startProgress(print, max, "requests");
+    let done = 0;
 
     using sender = createSender(GATEWAY_URL, MAX_CONCURRENT);
     const requests = safeRequests(codes, {
@@ -53,6 +58,7 @@ export const probe: Command = {
         const response = await sender.send(request, TIMEOUT_MS, [[PROBE, "1"]]);
         const key = `${operation} ${described(response)}`;
         seen.set(key, (seen.get(key) ?? 0) + 1);
+        progress(++done);
       }
     };
     await Promise.all(Array.from({ length: MAX_CONCURRENT }, client));

@@ -8,8 +8,11 @@ import { describeMode, type Routing, type StoredRoute } from "../routes/routing.
 import { type EpochCounts, listEpochCounts } from "../evidence/epoch_counts.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { readRoutes } from "../routes/routes_table.ts";
+import { isGatewayRunning } from "../evidence/gateway_runs.ts";
+import { readVerdicts } from "../rollout/verdicts.ts";
 import type { Command } from "./command.ts";
 import { showPlans } from "./plan_lines.ts";
+import { whyLines } from "./verdicts.ts";
 
 export const status: Command = {
   usage: "",
@@ -19,10 +22,13 @@ export const status: Command = {
     const counts = await listEpochCounts(sql);
     const coverage = Object.fromEntries(counts.map((one) => [one.operation, coverageOf(one)]));
     const shares = await sharesOf(sql, routing);
+    const { verdicts } = await readVerdicts(sql);
+    const why = routing.killed === undefined ? whyLines(verdicts) : [];
+    const gateway = await gatewayLine(sql);
     const { routes, ...rest } = routingJson(routing);
     const plans = await showPlans(sql);
     return {
-      text: [statusTable(routing, counts, shares), ...plans.lines].join("\n"),
+      text: [statusTable(routing, counts, shares), ...plans.lines, ...gateway, ...why].join("\n"),
       json: {
         ...rest,
         routes: routes.map((route) => ({
@@ -32,6 +38,10 @@ export const status: Command = {
         })),
         coverage,
         plans: plans.json,
+        isGatewayRunning: gateway.length === 0,
+        hindrances: Object.fromEntries(
+          verdicts.map(({ operation, hindrances = [] }) => [operation, hindrances]),
+        ),
       },
     };
   },
@@ -45,6 +55,15 @@ async function sharesOf(sql: Sql, { routes }: Routing): Promise<Map<Operation, M
     return route?.epoch === epoch && isCounted(route.mode);
   });
   return new Map(ofNow.map(({ operation, share }) => [operation, share]));
+}
+
+/** A sentence while no gateway runs on this database. */
+async function gatewayLine(sql: Sql): Promise<string[]> {
+  if (await isGatewayRunning(sql)) return [];
+  return [
+    "No gateway has run on this database for over a minute, so that nothing counts. To do: start " +
+    "one with deno task gateway, on the same DATABASE_URL",
+  ];
 }
 
 function statusTable(

@@ -11,6 +11,7 @@ import {
   ThresholdsForm,
 } from "../rollout/thresholds.ts";
 import { type Pace, readVerdicts, type RouteVerdict } from "../rollout/verdicts.ts";
+import { describeHindrance } from "../rollout/why_nothing_counts.ts";
 import { type Command, NOTE_OPTIONS, NOTE_USAGE, noteIn } from "./command.ts";
 
 export const verdicts: Command = {
@@ -50,7 +51,15 @@ function verdictTable(verdicts: readonly RouteVerdict[]): string {
       ? [`${operation}: ${describeShare(share)}`]
       : []
   );
-  return [table, ...moved, ...verdicts.flatMap(coverageLine), ...reasons].join("\n");
+  return [table, ...moved, ...verdicts.flatMap(coverageLine), ...reasons, ...whyLines(verdicts)]
+    .join("\n");
+}
+
+/** For each route whose evidence isn't enough: why, and what to do. */
+export function whyLines(verdicts: readonly RouteVerdict[]): string[] {
+  return verdicts.flatMap(({ operation, hindrances = [] }) =>
+    hindrances.map((one) => `${operation}: ${printable(describeHindrance(one))}`)
+  );
 }
 
 function lostText(counts: RouteVerdict["counts"]): string {

@@ -29,8 +29,11 @@ export type CollectorTrouble = "flush" | "dropped" | "difference";
  * stored once, also when PostgreSQL was unavailable or its result was lost. A process that is killed
  * loses what it hadn't stored; disposing stores what is left.
  */
-export function startCollector({ databaseUrl, log, onTrouble }: {
+export function startCollector({ databaseUrl, redactor, log, onTrouble }: {
   readonly databaseUrl: string;
+  readonly redactor: {
+    unknown(method: string, target: string): { readonly method: string; readonly path: string };
+  };
   readonly log: Log;
   /** Called for what was counted and could not be kept or stored. */
   readonly onTrouble?: (trouble: CollectorTrouble) => void;
@@ -106,6 +109,9 @@ export function startCollector({ databaseUrl, log, onTrouble }: {
     responded: counters.responded,
     served: counters.served,
     covered: counters.covered,
+    unknown(method: string, target: string, status: number) {
+      if (isUsed(method, status)) counters.unknown(redactor.unknown(method, target));
+    },
     found(finding: Finding) {
       counters.found(finding);
       if (finding.differences.length === 0) return;
@@ -128,6 +134,14 @@ export function startCollector({ databaseUrl, log, onTrouble }: {
       await sql.end({ timeout: 0 });
     },
   };
+}
+
+/**
+ * Whether a client may need a response that only the old server sends. Any server refuses what is
+ * malformed or unknown, and a preflight asks for nothing by itself.
+ */
+function isUsed(method: string, status: number): boolean {
+  return method !== "OPTIONS" && status > 0 && status < 500 && ![400, 404, 405].includes(status);
 }
 
 /** Admits as many differences of a kind in a day as are kept of it. */

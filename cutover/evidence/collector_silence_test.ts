@@ -7,7 +7,11 @@ import { eventually } from "../../testing/eventually.ts";
 import { tlsPostgres } from "../../testing/postgres_servers.ts";
 import { temporaryFolder } from "../../testing/temporary_folder.ts";
 import { routeIn } from "../testing/findings.ts";
+import { DRY_RUN_SECRET } from "../testing/gateway.ts";
+import { createRedactor } from "../redact/redact.ts";
 import { startCollector } from "./collector.ts";
+
+const redactor = createRedactor(DRY_RUN_SECRET);
 
 for (const sslmode of ["disable", "require"]) {
   Deno.test(`evidence is stored over a healed network that lost all bytes (sslmode=${sslmode})`, async () => {
@@ -16,7 +20,7 @@ for (const sslmode of ["disable", "require"]) {
     await using postgres = await tlsPostgres(await authority.issue({}));
     await migrate(postgres.server.url, () => {});
     await using link = await openLinkTo(postgres.address({ query: `sslmode=${sslmode}` }));
-    await using collector = startCollector({ databaseUrl: link.url, log: () => {} });
+    await using collector = startCollector({ databaseUrl: link.url, redactor, log: () => {} });
     const count = () => collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
     count();
     strictEqual(await collector.flush(), true);

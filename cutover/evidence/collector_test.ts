@@ -11,6 +11,8 @@ import { type CollectorTrouble, startCollector } from "./collector.ts";
 import { MAX_DIFFERENCES, storeBatch } from "./evidence_table.ts";
 import { listSeenClients } from "../routes/route_clients.ts";
 import { listCases } from "../rollout/verdict_cases.ts";
+import { createRedactor } from "../redact/redact.ts";
+import { DRY_RUN_SECRET } from "../testing/shadow_rig.ts";
 import { createCounters } from "./counters.ts";
 
 const collectInto = (
@@ -19,6 +21,7 @@ const collectInto = (
 ) =>
   startCollector({
     databaseUrl: database.url,
+    redactor: createRedactor(DRY_RUN_SECRET),
     log: () => {},
     ...options,
   });
@@ -123,6 +126,7 @@ Deno.test("counts of two local minutes that are one by PostgreSQL's clock are on
     clients: [],
     outcomes: [],
     coverage: [],
+    unknown: [],
     differences: [],
   };
   await storeBatch(database.sql, batch);

@@ -42,6 +42,14 @@ export interface CoverageCount extends MinuteCount {
   count: number;
 }
 
+/** Requests that match no operation, on one day or less. */
+export interface UnknownCount {
+  readonly at: number;
+  readonly method: string;
+  readonly path: string;
+  count: number;
+}
+
 /** The counts of one process that are not stored yet. */
 export type Counters = ReturnType<typeof createCounters>;
 
@@ -52,6 +60,10 @@ export const MAX_TAKEN = 200;
  * is left out, and the memory has a bound.
  */
 const MAX_WAITING = 4_000;
+/** Kinds of unknown requests; further ones count as {@link OTHERS}. */
+const MAX_UNKNOWN = 50;
+/** The method and the path of unknown requests beyond the bounds. */
+export const OTHERS = { method: "*", path: "(others)" };
 const MINUTE_MS = 60_000;
 
 export function createCounters(now: () => number = () => performance.now()) {
@@ -59,7 +71,8 @@ export function createCounters(now: () => number = () => performance.now()) {
   const clients = new Map<string, ClientCount>();
   const outcomes = new Map<string, OutcomeCount>();
   const coverage = new Map<string, CoverageCount>();
-  const size = () => responses.size + clients.size + outcomes.size + coverage.size;
+  const unknown = new Map<string, UnknownCount>();
+  const size = () => responses.size + clients.size + outcomes.size + coverage.size + unknown.size;
   let lastMinute = 0;
   const minute = () => {
     if (size() < MAX_WAITING) lastMinute = Math.floor(now() / MINUTE_MS);
@@ -83,7 +96,7 @@ export function createCounters(now: () => number = () => performance.now()) {
     coverage.getOrInsertComputed(key, () => ({ operation, epoch, what, at: now(), count: 0 }))
       .count += by;
   };
-  const evidence: Evidence = {
+  const evidence: Omit<Evidence, "unknown"> = {
     covered: (operation, route, what) => countCovered(operation, route, what),
     responded(operation, { epoch }, side, status, ms) {
       const key = `${minute()} ${operation} ${epoch} ${side}`;
@@ -120,6 +133,13 @@ export function createCounters(now: () => number = () => performance.now()) {
   };
   return {
     ...evidence,
+    /** Counts a request that matches no operation; personal data has been replaced. */
+    unknown(request: { readonly method: string; readonly path: string }) {
+      const keyOf = ({ method, path }: typeof request) => `${minute()} ${method} ${path}`;
+      const isKnown = unknown.size < MAX_UNKNOWN || unknown.has(keyOf(request));
+      const kind = isKnown ? request : OTHERS;
+      unknown.getOrInsertComputed(keyOf(kind), () => ({ ...kind, at: now(), count: 0 })).count++;
+    },
     /** Takes back a count that could not be stored with others. */
     putBack: ({ operation, epoch, what, count }: CoverageCount) =>
       countCovered(operation, { epoch }, what, count),
@@ -129,6 +149,7 @@ export function createCounters(now: () => number = () => performance.now()) {
       clients: takeFrom(clients),
       outcomes: takeFrom(outcomes),
       coverage: takeFrom(coverage),
+      unknown: takeFrom(unknown),
     }),
     get size() {
       return size();

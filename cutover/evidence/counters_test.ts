@@ -48,7 +48,13 @@ Deno.test("responses are counted by operation, upstream, epoch and minute", () =
       latencies: { "0": 1 },
     })),
   ]);
-  deepStrictEqual(counters.take(), { responses: [], clients: [], outcomes: [], coverage: [] });
+  deepStrictEqual(counters.take(), {
+    responses: [],
+    clients: [],
+    outcomes: [],
+    coverage: [],
+    unknown: [],
+  });
 });
 
 Deno.test("a comparison counts once, and each approval that it needed once", () => {

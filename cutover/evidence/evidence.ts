@@ -69,4 +69,10 @@ export interface Evidence {
   found(finding: Finding): void;
   /** How far comparisons cover an exchange with a client. */
   covered(operation: LegacyOperation, route: Route, what: Covered): void;
+  /**
+   * The old server has finished a request that matches no operation.
+   *
+   * @param status 0: it sent no response
+   */
+  unknown(method: string, target: string, status: number): void;
 }

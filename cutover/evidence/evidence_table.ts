@@ -1,11 +1,12 @@
 import type { Sql, Statement } from "../../db/sql.ts";
 import { timed } from "../../db/query_deadline.ts";
 import type { StoredMismatch } from "./stored_mismatch.ts";
-import type { Counters } from "./counters.ts";
+import { type Counters, OTHERS } from "./counters.ts";
 
 /*
  * The statements that write to `lotline.route_answers`, `lotline.route_clients`,
- * `lotline.route_outcomes`, `lotline.route_coverage` and `lotline.differences`.
+ * `lotline.route_outcomes`, `lotline.route_coverage`, `lotline.unknown_requests` and
+ * `lotline.differences`.
  */
 
 /** What a process has counted since the batch before. */
@@ -21,6 +22,8 @@ export interface Batch extends ReturnType<Counters["take"]> {
 export const MAX_OF_A_KIND = 20;
 /** The most differences that are kept in all; the oldest go first. */
 export const MAX_DIFFERENCES = 10_000;
+/** About the most kinds of unknown requests of a day; further ones are counted as others. */
+export const MAX_UNKNOWN_OF_A_DAY = 100;
 
 /** Adds rows to `lotline.route_answers`; those of one minute become one. */
 export function addResponses(sql: Sql, rows: Statement): Statement {
@@ -52,6 +55,29 @@ export function addClients(sql: Sql, rows: Statement): Statement {
       buckets = stored.buckets | excluded.buckets`;
 }
 
+/** Adds rows to `lotline.unknown_requests`; a day has room for some kinds. */
+function addUnknown(sql: Sql, rows: Statement): Statement {
+  return sql`
+    insert into lotline.unknown_requests as stored (day, method, path, count, first_at, last_at)
+    select day, case when fits then method else ${OTHERS.method} end,
+      case when fits then path else ${OTHERS.path} end, sum(count), min(at), max(at)
+    from (select *, (at at time zone 'utc')::date as day from (${rows}) dated) counted
+    cross join lateral (
+      select exists (
+        select from lotline.unknown_requests known
+        where known.day = counted.day and known.method = counted.method
+          and known.path = counted.path
+      ) or (
+        select count(*) from lotline.unknown_requests known where known.day = counted.day
+      ) < ${MAX_UNKNOWN_OF_A_DAY} as fits
+    ) room
+    group by 1, 2, 3 order by 1, 2, 3
+    on conflict (day, method, path) do update set
+      count = stored.count + excluded.count,
+      first_at = least(stored.first_at, excluded.first_at),
+      last_at = greatest(stored.last_at, excluded.last_at)`;
+}
+
 /**
  * Adds a batch to what is stored, all of it or nothing. A batch that was stored already is not added
  * again: one whose result was lost can be sent once more, even while the first statement still runs.
@@ -77,6 +103,11 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
       ('x' || buckets)::bit(10000) as buckets
     from turn cross join jsonb_to_recordset(${sql.json(counted)}) as counted (
       operation text, side text, epoch int, age_ms float8, requests bigint, buckets text
+    )`;
+  const unknown = sql`
+    select method, path, count, now() - age_ms * interval '1 millisecond' as at
+    from turn cross join jsonb_to_recordset(${sql.json(aged(batch.unknown))}) as counted (
+      method text, path text, age_ms float8, count bigint
     )`;
   await timed(sql, deadlineMs)`
     with turn as (
@@ -107,6 +138,7 @@ export async function storeBatch(sql: Sql, batch: Batch, deadlineMs?: number): P
       group by 1, 2, 3, 4 order by 1, 2, 3, 4
       on conflict (operation, epoch, minute, what) do update set
         count = stored.count + excluded.count
+    ), unknown as (${addUnknown(sql, unknown)}
     ), found as (
       select *, now() - age_ms * interval '1 millisecond' as at
       from turn cross join jsonb_to_recordset(${sql.json(aged(batch.differences))}) as found (

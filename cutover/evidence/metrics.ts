@@ -139,6 +139,7 @@ export function createGatewayMetrics(routeOf: (operation: Operation) => Route) {
         coverage.inc({ operation, what });
         evidence.covered(operation, route, what);
       },
+      unknown: evidence.unknown,
     }),
     trouble: (trouble: CollectorTrouble) => troubles.inc({ trouble }),
     rolledBack: (operation: Operation) => rollbacks.inc({ operation }),

@@ -16,6 +16,7 @@ Deno.test("each event is counted and passed to the next observer", async () => {
     served: (operation, _, upstream, bucket) => passed.push([operation, upstream, bucket]),
     found: ({ outcome }) => passed.push(outcome),
     covered: (_operation, _route, what) => passed.push(what),
+    unknown: (method, target, status) => passed.push([method, target, status]),
   });
   const route = routeIn("login", 1);
   for (const status of [200, 204, 500, 0]) {
@@ -33,6 +34,7 @@ Deno.test("each event is counted and passed to the next observer", async () => {
   metrics.rolledBack("login");
   metrics.clientLeft("login", "carried_out");
   metrics.clientLeft(undefined, "given_up");
+  evidence.unknown("GET", "/metrics/old", 200);
   deepStrictEqual(passed, [
     ["login", "service", 200],
     ["login", "service", 204],
@@ -48,6 +50,7 @@ Deno.test("each event is counted and passed to the next observer", async () => {
     "lost",
     "lost",
     "due",
+    ["GET", "/metrics/old", 200],
   ]);
   const lines = (await metrics.text()).split("\n");
   for (

@@ -362,8 +362,10 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   #countResponse(status: number, ms: number): void {
+    const { evidence } = this.deps;
     const { route } = this.#decision;
-    if (route) this.deps.evidence.responded(route.operation, route, this.#upstream, status, ms);
+    if (route) evidence.responded(route.operation, route, this.#upstream, status, ms);
+    else evidence.unknown(this.#method, this.#target, status);
   }
 
   #captured(): CapturedRequest {

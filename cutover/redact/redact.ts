@@ -34,6 +34,12 @@ export function createRedactor(secret: string) {
       const redacted = partsOf(operation, newPseudonyms());
       return { request: redacted.request(request), response: redacted.response(response) };
     },
+    /** A request that matches no operation: the beginning of its path. */
+    unknown(method: string, target: string) {
+      const pseudonym = newPseudonyms();
+      const [path = ""] = redactTarget(target.slice(0, MAX_PATH), pseudonym).split("?");
+      return { method: redactMethod(method, pseudonym), path };
+    },
     finding(finding: Finding): Finding {
       const { operation, exchange, differences } = finding;
       const redacted = partsOf(operation, newPseudonyms());
@@ -52,6 +58,9 @@ export function createRedactor(secret: string) {
     },
   };
 }
+
+/** Of a path that no operation has, in characters. */
+const MAX_PATH = 200;
 
 function partsOf(operation: LegacyOperation | undefined, pseudonym: Pseudonyms) {
   const [requested, received] = [requestFields(operation), responseFields(operation)];

@@ -2,12 +2,20 @@
 export type Block =
   | { readonly kind: "heading"; readonly level: 1 | 2 | 3; readonly text: string }
   | { readonly kind: "paragraph"; readonly text: string }
-  | { readonly kind: "notice"; readonly text: string }
+  | Notice
   | { readonly kind: "list"; readonly items: readonly string[] }
   | { readonly kind: "verbatim"; readonly text: string }
   | Table
   /** Lines to fill in by hand. */
   | { readonly kind: "form"; readonly fields: readonly string[] };
+
+/** A sentence that must not be overlooked. */
+export interface Notice {
+  readonly kind: "notice";
+  readonly text: string;
+  /** `good` without it being a warning. */
+  readonly tone: "good" | "warning";
+}
 
 /** A table; columns in `numbers` (counted from 0) are aligned to the right. */
 export interface Table {
@@ -23,7 +31,11 @@ export const heading = (level: 1 | 2 | 3, text: string): Block => ({
   text,
 });
 export const paragraph = (text: string): Block => ({ kind: "paragraph", text });
-export const notice = (text: string): Block => ({ kind: "notice", text });
+export const notice = (text: string, tone: Notice["tone"] = "warning"): Block => ({
+  kind: "notice",
+  text,
+  tone,
+});
 export const list = (items: readonly string[]): Block => ({ kind: "list", items });
 
 /** Text with control characters, also those of writing direction, shown by their number. Line ends stay. */

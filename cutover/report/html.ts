@@ -2,21 +2,32 @@ import { html } from "hono/html";
 import { type Block, type Table, visible } from "./document.ts";
 
 const STYLE = `
-  body { font: 15px/1.45 system-ui, sans-serif; color: #111; max-width: 62rem; margin: 2rem auto;
-    padding: 0 1rem; }
-  h1 { font-size: 1.7rem; } h2 { font-size: 1.3rem; border-top: 1px solid #999; padding-top: 1rem; }
+  :root { --text: #111; --page: #fff; --line: #999; --head: #eee; --box: #f4f4f4; --warning: #a00;
+    --good: #070; }
+  @media screen and (prefers-color-scheme: dark) {
+    :root { color-scheme: dark; --text: #e6e6e6; --page: #161616; --line: #666; --head: #2a2a2a;
+      --box: #222; --warning: #ff6b6b; --good: #6c6; }
+  }
+  body { font: 15px/1.45 system-ui, sans-serif; color: var(--text); background: var(--page);
+    max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
+  h1 { font-size: 1.7rem; }
+  h2 { font-size: 1.3rem; border-top: 1px solid var(--line); padding-top: 1rem; }
   h3 { font-size: 1.05rem; margin-bottom: .3rem; }
-  table { border-collapse: collapse; margin: .5rem 0 1rem; width: 100%; }
-  th, td { border: 1px solid #999; padding: .25rem .5rem; text-align: left; vertical-align: top;
+  p, li { overflow-wrap: anywhere; }
+  table { border-collapse: collapse; margin: .5rem 0 1rem; width: 100%; font-size: .9em; }
+  th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: left;
+    vertical-align: top; overflow-wrap: break-word; }
+  th { background: var(--head); } .number { text-align: right; white-space: nowrap; }
+  pre { background: var(--box); border: 1px solid var(--line); padding: .6rem; white-space: pre-wrap;
     overflow-wrap: anywhere; }
-  th { background: #eee; } .number { text-align: right; white-space: nowrap; }
-  pre { background: #f4f4f4; border: 1px solid #ccc; padding: .6rem; white-space: pre-wrap;
-    overflow-wrap: anywhere; }
-  .notice { border-left: .4rem solid #a00; padding: .3rem .8rem; font-weight: 600; }
+  .notice { border-left: .4rem solid var(--warning); padding: .3rem .8rem; font-weight: 600; }
+  h1 + .notice { font-size: 1.25rem; }
+  .good { border-color: var(--good); }
   .form div { display: flex; gap: 1rem; margin: 1.4rem 0; }
-  .form span { flex: 1; border-bottom: 1px solid #111; }
+  .form span { flex: 1; border-bottom: 1px solid var(--text); }
   @media print {
-    body { font-size: 10.5pt; max-width: none; margin: 0; }
+    body { font-size: 9.5pt; max-width: none; margin: 0; padding: 0; }
+    th, td { padding: .15rem .3rem; overflow-wrap: anywhere; }
     h2, h3 { break-after: avoid; } tr, pre, .form { break-inside: avoid; }
   }
 `;
@@ -46,7 +57,7 @@ function writeBlock(block: Block): string {
     case "paragraph":
       return `<p>${escape(block.text)}</p>`;
     case "notice":
-      return `<p class="notice">${escape(block.text)}</p>`;
+      return `<p class="notice ${block.tone}">${escape(block.text)}</p>`;
     case "list":
       return `<ul>${block.items.map((item) => `<li>${escape(item)}</li>`).join("")}</ul>`;
     case "verbatim":

@@ -11,10 +11,17 @@ import type { Mode, Route, Upstream } from "../exchange/route.ts";
 import { storeBatch } from "../evidence/evidence_table.ts";
 import { rollBack, setMode } from "../routes/routes_table.ts";
 import { createCounters } from "../evidence/counters.ts";
-import { readReport } from "./read_report.ts";
+import { readReport, type RouteReport } from "./read_report.ts";
 import { toJson } from "./report_document.ts";
 
 const approvals = await loadApprovals();
+const BUILD = { version: "1.2.3", commit: "abcdef0" };
+
+/** The verdict of a route's last period. */
+const verdictOf = (route: RouteReport | undefined) => {
+  const { verdict, reasons } = route?.periods.at(-1) ?? {};
+  return { verdict, reasons };
+};
 
 /** A database with counts that a gateway's own code has stored. */
 async function startEvidence() {
@@ -57,7 +64,7 @@ async function startEvidence() {
       await storeBatch(sql, { collector, number, ...counters.take(), differences });
     },
     report: (since?: string, until?: string) =>
-      readReport(session.sql, { since, until }, approvals),
+      readReport(session.sql, { since, until, build: BUILD }, approvals),
     [Symbol.asyncDispose]: async () => {
       await session[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
@@ -76,16 +83,24 @@ const WRONG = {
 
 const OK = { legacy: many(300, [200, 10] as const), service: many(300, [200, 5] as const) };
 
-Deno.test("without any evidence every route is inconclusive, and the report is still made", async () => {
+Deno.test("without any evidence no route is ready, and the report is still made", async () => {
   await using evidence = await startEvidence();
   const data = await evidence.report();
-  deepStrictEqual(data.routes.map(({ operation, verdict }) => [operation, verdict.result]), [
-    ["getHealth", "not enough yet"],
-    ["login", "not enough yet"],
-    ["getTraceability", "not enough yet"],
-    ["createLot", "not enough yet"],
-    ["createQcDecision", "not enough yet"],
-  ]);
+  const because = ["it is on legacy, and must be on service for 14 days"];
+  deepStrictEqual(
+    data.routes.map(({ operation, readiness, periods }) => [
+      operation,
+      readiness.because,
+      periods.length,
+    ]),
+    [
+      ["getHealth", because, 0],
+      ["login", because, 0],
+      ["getTraceability", because, 0],
+      ["createLot", because, 0],
+      ["createQcDecision", because, 0],
+    ],
+  );
   strictEqual(data.since, data.until);
 });
 
@@ -102,7 +117,7 @@ Deno.test("a route passes with enough equal responses, and its report names who 
 
   const trace = (await evidence.report()).routes[2];
   ok(trace);
-  deepStrictEqual(trace.verdict, { result: "pass", reasons: [] });
+  deepStrictEqual(verdictOf(trace), { verdict: "pass", reasons: [] });
   strictEqual(trace.path, "/api/traceability/{lotCode}");
   deepStrictEqual(trace.now, { mode: { name: "canary", percent: 10 }, samplePercent: 100 });
   deepStrictEqual(trace.history.map(({ at: _at, ...change }) => change), [
@@ -136,6 +151,7 @@ Deno.test("a route passes with enough equal responses, and its report names who 
   deepStrictEqual(trace.approvals[1], {
     id: "json-errors",
     count: 3,
+    epochs: [route.epoch],
     entry: { reason: entry.reason, approved: entry.approved, review: entry.review },
   });
   const { legacy, service: lotline } = trace.sides;
@@ -147,7 +163,7 @@ Deno.test("a route passes with enough equal responses, and its report names who 
   ok(Math.abs((lotline.p99 ?? 0) - 60) < 1.6, `${lotline.p99}`);
 
   await evidence.move("getTraceability", { name: "legacy" }, "for the night");
-  strictEqual((await evidence.report()).routes[2]?.verdict.result, "pass");
+  strictEqual(verdictOf((await evidence.report()).routes[2]).verdict, "pass");
 });
 
 Deno.test("one difference fails a route, even after it went back, and is shown with its place", async () => {
@@ -157,9 +173,9 @@ Deno.test("one difference fails a route, even after it went back, and is shown w
   await rollBack(evidence.sql, { operation: "getTraceability", epoch: route.epoch, why: "wrong" });
 
   const [, , trace] = (await evidence.report()).routes;
-  strictEqual(trace?.verdict.result, "fail");
-  match(trace.verdict.reasons.join(), /2 unapproved differences.*body\.central\.weight_kg/);
-  deepStrictEqual(trace.now, { mode: { name: "legacy" }, samplePercent: 100, latch: "wrong" });
+  strictEqual(verdictOf(trace).verdict, "fail");
+  match(String(verdictOf(trace).reasons), /2 unapproved differences.*body\.central\.weight_kg/);
+  deepStrictEqual(trace?.now, { mode: { name: "legacy" }, samplePercent: 100, latch: "wrong" });
   const last = trace.history.at(-1);
   deepStrictEqual([last?.what, last?.automatic, last?.why], ["rollback", true, "wrong"]);
   deepStrictEqual(trace.differences.map(({ kept, example }) => [kept, example.differences]), [
@@ -167,17 +183,19 @@ Deno.test("one difference fails a route, even after it went back, and is shown w
   ]);
 });
 
-Deno.test("a removed approval fails the route that needed it", async () => {
+Deno.test("a removed approval stands against the route that needed it", async () => {
   await using evidence = await startEvidence();
   const route = await evidence.move("getTraceability", { name: "shadow" });
   const withdrawn = { ...APPROVED, approvals: ["withdrawn"] };
   await evidence.count(route, OK, [...many(250, SAME), withdrawn]);
   const [, , trace] = (await evidence.report()).routes;
-  deepStrictEqual(trace?.verdict, {
-    result: "fail",
-    reasons: ["1 differences passed by approval withdrawn, which is no longer in approved.yaml"],
-  });
-  deepStrictEqual(trace.approvals, [{ id: "withdrawn", count: 1 }]);
+  strictEqual(
+    trace?.readiness.because.at(-1),
+    "1 differences passed by approval withdrawn, which is no longer in approved.yaml",
+  );
+  deepStrictEqual(trace.approvals, [
+    { id: "withdrawn", count: 1, epochs: [route.epoch], entry: undefined },
+  ]);
 });
 
 Deno.test("a report names lost comparisons with their cause, and due ones without an outcome", async () => {
@@ -211,9 +229,9 @@ Deno.test("a report names lost comparisons with their cause, and due ones withou
     ],
     unansweredBy: [],
   });
-  strictEqual(trace.verdict.result, "not enough yet");
+  strictEqual(verdictOf(trace).verdict, "inconclusive");
   match(
-    trace.verdict.reasons.join(),
+    String(verdictOf(trace).reasons),
     /^50 of 300 comparisons were lost \(no outcome .* 30, size 20\)/,
   );
 });
@@ -233,14 +251,14 @@ Deno.test("only evidence of the period counts, but the mode at its start is repo
   const hourAgo = new Date(Date.now() - 3_600_000).toISOString();
   const [, , late] = (await evidence.report(hourAgo)).routes;
   deepStrictEqual(
-    [late?.verdict.result, late?.outcomes.same, late?.differences, late?.approvals],
+    [verdictOf(late).verdict, late?.outcomes.same, late?.differences, late?.approvals],
     ["pass", 240, [], []],
   );
   strictEqual(late?.sides.service.requests, 300);
   strictEqual(late?.history.length, 1);
 
   const [, , early] = (await evidence.report(undefined, hourAgo)).routes;
-  deepStrictEqual([early?.verdict.result, early?.outcomes.same, early?.differences.length], [
+  deepStrictEqual([verdictOf(early).verdict, early?.outcomes.same, early?.differences.length], [
     "fail",
     250,
     1,

@@ -4,7 +4,9 @@ import { timed } from "../../db/query_deadline.ts";
 import { OutcomeForm } from "../evidence/coverage.ts";
 import { LEGACY_OPERATIONS, OLD_OPERATIONS_ARRAY } from "../exchange/operations.ts";
 import { isSettled } from "../evidence/epoch_counts.ts";
+import { MAX_SILENCE } from "../evidence/gateway_runs.ts";
 import type { RecordedChange } from "../routes/route_changes.ts";
+import { ThresholdsForm } from "../rollout/thresholds.ts";
 import { FiguresForm } from "../rollout/verdict.ts";
 import { figuresOf } from "../rollout/verdict_cases.ts";
 
@@ -32,6 +34,12 @@ const read =
   async (...statement: Parameters<ReturnType<typeof timed>>) =>
     z.array(form).parse([...await timed(sql, DEADLINE_MS)(...statement)]);
 
+/** The limits that were in force at the start of a row's minute, by their id. */
+const limitsOf = (sql: Sql) =>
+  sql`(
+    select coalesce(max(id) filter (where at <= minute), min(id))::float8 from lotline.cutover_limits
+  )`;
+
 const ofOldApi = (sql: Sql) => sql`operation = any (${OLD_OPERATIONS_ARRAY}::text[])`;
 
 const inPeriod = (sql: Sql, { since, until }: Period) =>
@@ -48,13 +56,16 @@ export async function findPeriod(sql: Sql): Promise<Period | undefined> {
       union all select min(minute), max(minute) from lotline.route_outcomes
       union all select min(minute), max(minute) from lotline.route_coverage
       union all select min(at), max(at) from lotline.route_changes
+      union all select min(started_at), max(seen_at) from lotline.gateway_runs
     ) ends`;
   const { since, until } = row ?? {};
   return since && until ? { since, until } : undefined;
 }
 
-const ResponseSum = z.object({
-  operation: Operation,
+/** A route's evidence is added up by its epochs, and by the limits that were in force. */
+const Part = z.object({ operation: Operation, epoch: z.int(), limits: z.number() });
+
+const ResponseSum = Part.extend({
   side: z.enum(["legacy", "service"]),
   figures: FiguresForm,
   first: Moment,
@@ -66,18 +77,20 @@ export function listResponseSums(sql: Sql, period: Period) {
   const rows = sql`
     select * from lotline.route_answers counts
     where counts.operation = seen.operation and counts.side = seen.side
+      and counts.epoch = seen.epoch and ${limitsOf(sql)} = seen.limits
       and ${inPeriod(sql, period)}`;
   return read(sql, ResponseSum)`
-    select seen.operation, seen.side, figures, first, last
+    select seen.*, figures
     from (
-      select operation, side, min(minute) as first, max(minute) as last
-      from lotline.route_answers where ${inPeriod(sql, period)} group by operation, side
+      select operation, epoch, ${limitsOf(sql)} as limits, side, min(minute) as first,
+        max(minute) as last
+      from lotline.route_answers where ${inPeriod(sql, period)} group by 1, 2, 3, 4
     ) seen
-    cross join lateral (${figuresOf(sql, rows)}) summed`;
+    cross join lateral (${figuresOf(sql, rows)}) summed
+    order by operation, epoch, limits, side`;
 }
 
-const OutcomeSum = z.object({
-  operation: Operation,
+const OutcomeSum = Part.extend({
   outcome: OutcomeForm,
   approval: z.string(),
   count: z.number(),
@@ -88,20 +101,72 @@ const OutcomeSum = z.object({
 /** Comparisons by outcome; with an approval, how often it was needed. */
 export const listOutcomeSums = (sql: Sql, period: Period) =>
   read(sql, OutcomeSum)`
-    select operation, outcome, approval, sum(count)::float8 as count,
-      min(minute) as first, max(minute) as last
+    select operation, epoch, ${limitsOf(sql)} as limits, outcome, approval,
+      sum(count)::float8 as count, min(minute) as first, max(minute) as last
     from lotline.route_outcomes where ${inPeriod(sql, period)}
-    group by operation, outcome, approval order by operation, outcome, approval`;
+    group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5`;
 
 /** How far comparisons cover the exchanges. */
 export const listCoverageSums = (sql: Sql, period: Period) =>
-  read(sql, z.object({ operation: Operation, what: z.string(), count: z.number() }))`
-    select operation, what, sum(count)::float8 as count
+  read(sql, Part.extend({ what: z.string(), count: z.number() }))`
+    select operation, epoch, ${limitsOf(sql)} as limits, what, sum(count)::float8 as count
     from lotline.route_coverage where ${inPeriod(sql, period)} and ${isSettled(sql)}
-    group by operation, what order by operation, what`;
+    group by 1, 2, 3, 4 order by 1, 2, 3, 4`;
+
+const LimitsRow = z.object({
+  id: z.number(),
+  at: Moment,
+  who: z.string(),
+  why: z.string(),
+  values: ThresholdsForm,
+});
+
+/** All limits that were ever set, oldest first; the first ones are the built-in ones. */
+export const listLimits = (sql: Sql, { until }: Period) =>
+  read(sql, LimitsRow)`
+    select id::float8, at, who, why, to_jsonb(limits) as values
+    from lotline.cutover_limits limits
+    where at < ${until} or id = (select min(id) from lotline.cutover_limits)
+    order by id`;
+
+const Span = z.object({ from: Moment, to: Moment });
+
+/** The times in which at least one gateway could store its evidence, oldest first. */
+export const listGatewayTimes = (sql: Sql, { since, until }: Period) =>
+  read(sql, Span)`
+    select lower(time) as from, upper(time) as to
+    from unnest((
+      select range_agg(tstzrange(started_at, seen_at + ${MAX_SILENCE}::interval))
+      from lotline.gateway_runs where seen_at >= ${since} and started_at < ${until}
+    )) as time
+    order by time`;
+
+/** The builds of the gateways that ran. */
+export const listBuilds = (sql: Sql, { since, until }: Period) =>
+  read(sql, Span.extend({ version: z.string(), commit: z.string().nullable() }))`
+    select version, commit, min(started_at) as from, max(seen_at) as to
+    from lotline.gateway_runs where seen_at >= ${since} and started_at < ${until}
+    group by version, commit order by min(started_at), version, commit`;
+
+const UnknownKind = z.object({
+  method: z.string(),
+  path: z.string(),
+  count: z.number(),
+  first: Moment,
+  last: Moment,
+});
+
+/** What clients requested that matches no operation, and that the old server responded to. */
+export const listUnknown = (sql: Sql, { since, until }: Period) =>
+  read(sql, UnknownKind)`
+    select method, path, sum(count)::float8 as count, min(first_at) as first, max(last_at) as last
+    from lotline.unknown_requests
+    where last_at >= ${since} and first_at < ${until}
+    group by method, path order by sum(count) desc, method, path limit ${MAX_KINDS}`;
 
 const DifferenceKind = z.object({
   operation: Operation,
+  epoch: z.int(),
   fingerprint: z.string(),
   kept: z.number(),
   first: Moment,
@@ -126,7 +191,7 @@ export const listDifferenceKinds = (sql: Sql, { since, until }: Period) =>
       where ${ofOldApi(sql)} and outcome = 'different' and at >= ${since} and at < ${until}
       group by operation, fingerprint
     )
-    select kinds.operation, kinds.fingerprint, kept::float8, first, last, mode, request, differences
+    select kinds.operation, epoch, kinds.fingerprint, kept::float8, first, last, mode, request, differences
     from kinds join lotline.differences using (id)
     where place <= ${MAX_KINDS} order by kinds.operation, place`;
 

@@ -1,3 +1,5 @@
+import { createRedactor } from "../redact/redact.ts";
+import { DRY_RUN_SECRET } from "../testing/shadow_rig.ts";
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { connect } from "../../db/connect.ts";
 import type { Sql } from "../../db/sql.ts";
@@ -53,6 +55,7 @@ Deno.test("a difference found by another process rolls a route back once, with i
   );
   await using collector = startCollector({
     databaseUrl: shared.url,
+    redactor: createRedactor(DRY_RUN_SECRET),
     log: () => {},
   });
   collector.found(differenceAt("body.central.weight_kg", { epoch }));
@@ -132,11 +135,11 @@ Deno.test("evidence counts for the epoch in which it was collected", async () =>
   strictEqual((await verdictOf("login")).verdict, "fail");
   await givenRoute(sql, "login", { name: "canary", percent: 1 });
   deepStrictEqual(await verdictOf("login"), {
-    verdict: "not enough yet",
+    verdict: "inconclusive",
     reasons: [
       "0 of 200 responses of Lotline",
       "no client was seen, so that canary 1 % shows nothing",
-      "0 of 200 comparisons that are same or approved",
+      "0 of 200 comparisons without a difference",
     ],
   });
 });
@@ -175,7 +178,7 @@ Deno.test("a needed approval counts as a use, not as a comparison", async () => 
   await givenOutcomes(sql, { ...counted, outcome: "approved", approval: "a-1" });
   await givenOutcomes(sql, { ...counted, outcome: "approved", approval: "a-2" });
   deepStrictEqual((await verdictOf("login")).reasons, [
-    "100 of 200 comparisons that are same or approved",
+    "100 of 200 comparisons without a difference",
   ]);
 });
 

@@ -8,6 +8,7 @@ import type { Mode } from "../exchange/route.ts";
 import { describeMode, modeOf } from "../routes/routing.ts";
 import { confirmedOf, isCompared } from "./verdict.ts";
 import type { RouteVerdict } from "./verdicts.ts";
+import { describeHindrance } from "./why_nothing_counts.ts";
 
 /** How a route is to be moved to Lotline. */
 export interface PlanOptions {
@@ -79,7 +80,7 @@ export function nextStep(standing: Standing, options: PlanOptions): NextStep {
     if (to === undefined) return { do: "done" };
     return { do: "move", to, ...leftOut.length > 0 && { leftOut } };
   }
-  const why = lacks.join("; ");
+  const why = [...lacks, ...(now.hindrances ?? []).map(describeHindrance)].join("; ");
   return waitedMs > options.soakMs + options.patienceMs
     ? { do: "stop", why: `inconclusive after ${minutes(waitedMs)} minutes: ${why}` }
     : { do: "wait", why };
@@ -102,7 +103,7 @@ function stepAhead(
   return { to: undefined, leftOut };
 }
 
-/** Comparisons that are same or approved; without comparisons, Lotline's responses. */
+/** Comparisons without an unapproved difference; without comparisons, Lotline's responses. */
 export function samplesOf({ operation, route, counts }: RouteVerdict): number {
   if (!isCompared({ operation, mode: route.mode })) return counts.requests.service ?? 0;
   return confirmedOf(counts);

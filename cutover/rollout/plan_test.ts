@@ -101,7 +101,7 @@ Deno.test("legacy is left immediately; every other step needs its time, its samp
     [{ seconds: 599 }, /^10 of 10 minutes$/],
     [{ seconds: 60 }, /^1 of 10 minutes$/],
     [{ same: 99 }, /^99 of 100 samples$/],
-    [{ judgement: { verdict: "not enough yet", reasons: ["a reason"] } }, /^a reason$/],
+    [{ judgement: { verdict: "inconclusive", reasons: ["a reason"] } }, /^a reason$/],
     [{ seconds: 60, same: 3 }, /^1 of 10 minutes; 3 of 100 samples$/],
   ];
   for (const mode of [SHADOW, canary(10), SERVICE]) {
@@ -111,6 +111,17 @@ Deno.test("legacy is left immediately; every other step needs its time, its samp
       match(step.why, why);
     }
   }
+});
+
+Deno.test("a plan that waits says what keeps its evidence from being enough, and what to do", () => {
+  const now = {
+    ...routeOn(SHADOW, { same: 3 }),
+    hindrances: [{ why: "no request has come", todo: "send some" }],
+  };
+  deepStrictEqual(nextStep(standing(now), OPTIONS), {
+    do: "wait",
+    why: "3 of 100 samples; no request has come. To do: send some",
+  });
 });
 
 Deno.test("a plan stops at any unexpected state", () => {

@@ -118,10 +118,13 @@ Deno.test("with most comparisons lost a plan waits, nothing is rolled back, and 
   const { ended, lines } = plan(["login"], { patienceMs: 1_500 });
   const end = await ended;
   strictEqual(end.end, "stopped", lines.join("\n"));
-  match(end.why, /: 10000 of 10300 comparisons were lost \(size 10,000\), more than 5 %$/);
+  match(
+    end.why,
+    /: 10000 of 10300 comparisons were lost \(size 10,000\), more than 5 %; .*To do: raise GATEWAY_BODY_LIMIT/,
+  );
   match(
     lines[0] ?? "",
-    /^login is on shadow: 300 samples, 10000 of 10300 lost \(size 10,000\), not/,
+    /^login is on shadow: 300 samples, 10000 of 10300 lost \(size 10,000\), inconclusive/,
   );
   strictEqual((await routeOf("login")).mode.name, "shadow");
 });
@@ -135,7 +138,7 @@ Deno.test("comparisons lost before the window count for the step as a whole", as
   const { ended } = plan(["login"], { patienceMs: 500 });
   const end = await ended;
   strictEqual(end.end, "stopped");
-  match(end.why, /: since its mode was changed, 100 of 400 comparisons were lost \(unknown 100\)/);
+  match(end.why, /: since the last change, 100 of 400 comparisons were lost \(unknown 100\)/);
 });
 
 Deno.test("a failing route stops the plan, and later operations stay unchanged", async () => {
@@ -186,7 +189,7 @@ Deno.test("a dry plan prints its steps and changes nothing", async () => {
   const lines = await describePlan(sql, ["getHealth", "login", "createLot"], OPTIONS);
   match(
     lines.join("\n"),
-    /^getHealth is on legacy: .*\n {2}would go to shadow now\nlogin is on shadow: 300 samples, pass\n {2}would go to canary 10 % now\ncreateLot is on shadow: 0 samples, not enough yet .*\n {2}would wait: 0 of 250 samples; .*\noperation +step +begins at the earliest \(UTC\)\ngetHealth +shadow +.*\n[^]*\ncreateLot +done +.*\nThe plan ends at .* UTC at the earliest\. .*\nNothing was changed\.$/,
+    /^getHealth is on legacy: .*\n {2}would go to shadow now\nlogin is on shadow: 300 samples, pass\n {2}would go to canary 10 % now\ncreateLot is on shadow: 0 samples, inconclusive .*\n {2}would wait: 0 of 250 samples; .*\noperation +step +begins at the earliest \(UTC\)\ngetHealth +shadow +.*\n[^]*\ncreateLot +done +.*\nThe plan ends at .* UTC at the earliest\. .*\nNothing was changed\.$/,
   );
   deepStrictEqual([await stepsOf("getHealth"), await stepsOf("login")], [[], ["shadow"]]);
 });

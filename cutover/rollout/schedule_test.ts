@@ -29,7 +29,7 @@ function routeOn(
       latch: undefined,
       changedAt: undefined,
     },
-    judgement: { verdict: "not enough yet", reasons: [] },
+    judgement: { verdict: "inconclusive", reasons: [] },
     counts: {
       operation,
       epoch: 1,

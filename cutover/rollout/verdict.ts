@@ -46,8 +46,8 @@ export const EvidenceForm = z.object({
 
 export type RouteEvidence = Readonly<z.output<typeof EvidenceForm>> & { readonly mode: Mode };
 
-/** `not enough yet`: inconclusive, nothing against the route and too little for it. */
-export type Verdict = "pass" | "fail" | "not enough yet";
+/** `inconclusive`: nothing against the route, and too little for it. */
+export type Verdict = "pass" | "fail" | "inconclusive";
 
 /** A verdict with its reasons in sentences; a `pass` has none. */
 export interface Judgement {
@@ -84,7 +84,7 @@ export function judge(evidence: RouteEvidence, thresholds: Thresholds): Judgemen
   ].filter((failure) => failure !== undefined);
   if (failures.length > 0) return { verdict: "fail", reasons: failures };
   const gaps = gapsOf(evidence, thresholds);
-  return { verdict: gaps.length === 0 ? "pass" : "not enough yet", reasons: gaps };
+  return { verdict: gaps.length === 0 ? "pass" : "inconclusive", reasons: gaps };
 }
 
 export function confirmedOf({ outcomes }: { readonly outcomes: OutcomeCounts }): number {
@@ -145,7 +145,7 @@ function latencyFailure(evidence: RouteEvidence, thresholds: Thresholds): string
 }
 
 function gapsOf(evidence: RouteEvidence, thresholds: Thresholds): string[] {
-  const { mode, service, outcomes } = evidence;
+  const { mode, service, outcomes, coverage } = evidence;
   if (mode.name === "legacy") return [NO_EVIDENCE];
   const gaps: string[] = [];
   const need = (count: number, what: string) => {
@@ -157,13 +157,41 @@ function gapsOf(evidence: RouteEvidence, thresholds: Thresholds): string[] {
   if (gap !== undefined) gaps.push(gap);
   if (!isCompared(evidence)) return gaps;
   const confirmed = confirmedOf(evidence);
-  need(confirmed, "comparisons that are same or approved");
-  const unanswered = outcomes.unanswered ?? 0;
-  const share = shareOf(unanswered, confirmed + unanswered);
-  if (share > thresholds.silence_percent) {
-    gaps.push(`${unanswered} of ${counted(confirmed + unanswered, "comparison")} had no response`);
+  need(confirmed, "comparisons without a difference");
+  const holes = holesOf(evidence, thresholds);
+  // Evidence that is older than these counts is judged without them.
+  if (Object.keys(coverage).length === 0) return [...gaps, ...holes];
+  const { successes } = coverageOf({ outcomes, coverage });
+  const min = Math.min(thresholds.min_successes, thresholds.min_samples);
+  return [
+    ...gaps,
+    ...holes,
+    ...successes < min ? [`${successes} of ${min} comparisons of 2xx responses`] : [],
+  ];
+}
+
+/** Why the comparisons show too little, however many there are. */
+export function holesOf(
+  evidence: Pick<RouteEvidence, "outcomes" | "coverage">,
+  thresholds: Thresholds,
+): string[] {
+  const { outcomes } = evidence;
+  const confirmed = confirmedOf(evidence);
+  const holes: string[] = [];
+  const { unanswered = 0, raced: concurrentChange = 0, late: stale = 0, different = 0 } = outcomes;
+  if (shareOf(unanswered, confirmed + unanswered) > thresholds.silence_percent) {
+    holes.push(`${unanswered} of ${counted(confirmed + unanswered, "comparison")} had no response`);
   }
-  return [...gaps, ...lostGaps(evidence, thresholds), ...weaknesses(evidence, thresholds)];
+  holes.push(...lostGaps(evidence, thresholds));
+  const compared = confirmed + concurrentChange + stale + different;
+  if (shareOf(concurrentChange, compared) > thresholds.raced_percent) {
+    holes.push(
+      `${concurrentChange} of ${
+        counted(compared, "comparison")
+      } differed because the data changed, more than ${thresholds.raced_percent} %`,
+    );
+  }
+  return holes;
 }
 
 /**
@@ -180,26 +208,6 @@ export function lostGaps(
     `${lost} of ${counted(due, "comparison")} were lost (${describeCauses(lostBy)}), more than ` +
     `${thresholds.lost_percent} %`,
   ];
-}
-
-/** Why confirmed comparisons may show little: too many changes of the data, too few 2xx responses. */
-function weaknesses({ outcomes, coverage }: RouteEvidence, thresholds: Thresholds): string[] {
-  const weak: string[] = [];
-  const { raced: concurrentChange = 0, late: stale = 0, different = 0 } = outcomes;
-  const compared = confirmedOf({ outcomes }) + concurrentChange + stale + different;
-  if (shareOf(concurrentChange, compared) > thresholds.raced_percent) {
-    weak.push(
-      `${concurrentChange} of ${
-        counted(compared, "comparison")
-      } differed because the data changed, more than ${thresholds.raced_percent} %`,
-    );
-  }
-  // Evidence that is older than these counts is judged without them.
-  if (Object.keys(coverage).length === 0) return weak;
-  const { successes } = coverageOf({ outcomes, coverage });
-  const min = Math.min(thresholds.min_successes, thresholds.min_samples);
-  if (successes < min) weak.push(`${successes} of ${min} comparisons of 2xx responses`);
-  return weak;
 }
 
 /** The old server's figures: of the window; with fewer than `min` requests, also of the time before. */

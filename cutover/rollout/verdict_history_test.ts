@@ -76,5 +76,5 @@ Deno.test("among all repeated comparisons, stale and approved ones count as well
   const loose = { ...THRESHOLDS, late_percent: 50 };
   const judged = (raced: number) =>
     judge({ ...HEALTHY, outcomes: { same: 500, approved: 100, raced, late: 200 } }, loose).verdict;
-  deepStrictEqual([judged(200), judged(201)], ["pass", "not enough yet"]);
+  deepStrictEqual([judged(200), judged(201)], ["pass", "inconclusive"]);
 });

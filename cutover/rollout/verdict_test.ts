@@ -41,30 +41,30 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   [
     "nothing at all",
     { legacy: NO_FIGURES, service: NO_FIGURES, outcomes: {} },
-    "not enough yet",
+    "inconclusive",
     /^0 of 200 responses of Lotline; 0 of 200 responses of the old server; 0 of 200 comparisons/,
   ],
   [
     "one response of Lotline too few",
     { service: figures(199) },
-    "not enough yet",
+    "inconclusive",
     /^199 of 200 responses/,
   ],
-  ["one response of the old server too few", { legacy: figures(199) }, "not enough yet"],
+  ["one response of the old server too few", { legacy: figures(199) }, "inconclusive"],
   ["just enough responses", { service: figures(200), legacy: figures(200) }, "pass"],
   [
     "one comparison too few",
     { outcomes: { same: 149, approved: 50 } },
-    "not enough yet",
-    /^199 of 200 comparisons that are same or approved$/,
+    "inconclusive",
+    /^199 of 200 comparisons without a difference$/,
   ],
   ["just enough comparisons", { outcomes: { same: 150, approved: 50 } }, "pass"],
-  ["comparisons that were all lost", { outcomes: { lost: 100_000 } }, "not enough yet"],
-  ["comparisons that all got no response", { outcomes: { unanswered: 100_000 } }, "not enough yet"],
+  ["comparisons that were all lost", { outcomes: { lost: 100_000 } }, "inconclusive"],
+  ["comparisons that all got no response", { outcomes: { unanswered: 100_000 } }, "inconclusive"],
   [
     "comparisons that were all explained by changes",
     { outcomes: { raced: 900 } },
-    "not enough yet",
+    "inconclusive",
   ],
   [
     "enough comparisons, and 5 % more unanswered",
@@ -74,20 +74,20 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   [
     "enough comparisons, and more unanswered",
     { outcomes: { same: 949, unanswered: 51 } },
-    "not enough yet",
+    "inconclusive",
     /^51 of 1000 comparisons had no response$/,
   ],
   ["5 % lost", { outcomes: { same: 950, lost: 50 } }, "pass"],
   [
     "97 % lost, however many are left",
     { outcomes: { same: 600, lost: 20_000 }, coverage: { success: 600, size: 19_000, queue: 900 } },
-    "not enough yet",
+    "inconclusive",
     /^20000 of 20600 comparisons were lost \(size 19,000, queue 900, unknown 100\), more than 5 %$/,
   ],
   [
     "more due than ever had an outcome",
     { coverage: { success: 900, due: 1_001 } },
-    "not enough yet",
+    "inconclusive",
     /^51 of 1001 comparisons were lost \(no outcome \(such as a killed gateway\) 51\)/,
   ],
   ["more lost than 5 %, with a difference", {
@@ -98,13 +98,13 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   [
     "more than 20 % explained by changes",
     { outcomes: { same: 799, raced: 201 } },
-    "not enough yet",
+    "inconclusive",
     /^201 of 1000 comparisons differed because the data changed, more than 20 %$/,
   ],
   [
     "errors alone, all alike",
     { coverage: { success: 19 } },
-    "not enough yet",
+    "inconclusive",
     /^19 of 20 comparisons of 2xx responses$/,
   ],
   ["a write in service, which is compared with nothing", {
@@ -122,7 +122,7 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   [
     "2 late among few: 198 may follow that are not",
     { outcomes: { same: 1, late: 2 } },
-    "not enough yet",
+    "inconclusive",
   ],
   ["3 late among few: no 200 can make that good", { outcomes: { same: 1, late: 3 } }, "fail"],
   ["errors on the margin", { service: figures(1_000, { errors: 10 }) }, "pass"],
@@ -152,8 +152,8 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   ["an outage that has just started on both upstreams", {
     service: figures(20, { errors: 20 }),
     legacy: figures(20, { errors: 20 }),
-  }, "not enough yet"],
-  ["2 errors among few", { service: figures(20, { errors: 2 }) }, "not enough yet"],
+  }, "inconclusive"],
+  ["2 errors among few", { service: figures(20, { errors: 2 }) }, "inconclusive"],
   ["3 errors among few: no 200 can make that good", { service: figures(3, { errors: 3 }) }, "fail"],
   [
     "all of it 100 ms slower",
@@ -170,45 +170,45 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
   }, "pass"],
   ["the few slow responses of a cold start", { service: figures(200, { slow: 4 }) }, "pass"],
   ["more of them", { service: figures(200, { slow: 5 }) }, "fail"],
-  ["slow, of too few to know", { service: figures(199, { ms: 900 }) }, "not enough yet"],
+  ["slow, of too few to know", { service: figures(199, { ms: 900 }) }, "inconclusive"],
   ["slow, compared with too few of the old server", {
     service: figures(1_000, { ms: 900 }),
     legacy: figures(199),
-  }, "not enough yet"],
+  }, "inconclusive"],
   [
     "a canary that moved no client",
     { share: { requests: 500, movedRequests: 0, clients: 1, movedClients: 0 } },
-    "not enough yet",
+    "inconclusive",
     /^nobody was moved: Lotline answered none of 500 requests of 1 client, so that canary 10 % shows nothing$/,
   ],
   [
     "a canary that moved everybody",
     { share: { requests: 500, movedRequests: 500, clients: 1, movedClients: 1 } },
-    "not enough yet",
+    "inconclusive",
     /^everybody was moved: Lotline answered all of 500 requests of 1 client, so that canary 10 % is no step$/,
   ],
   [
     "a canary of which no client was seen",
     { share: { requests: 0, movedRequests: 0, clients: 0, movedClients: 0 } },
-    "not enough yet",
+    "inconclusive",
     /^no client was seen, so that canary 10 % shows nothing$/,
   ],
   [
     "a canary that moved too many clients",
     { share: { requests: 1_000, movedRequests: 100, clients: 5, movedClients: 2 } },
-    "not enough yet",
+    "inconclusive",
     /^Lotline answered 100 of 1000 requests \(10 %\), for 2 of 5 clients \(40 %\): that is far from canary 10 %$/,
   ],
   [
     "a canary of the right clients, one of which sends most of the requests",
     { share: { requests: 1_000, movedRequests: 990, clients: 10, movedClients: 1 } },
-    "not enough yet",
+    "inconclusive",
     /990 of 1000 requests \(99 %\)/,
   ],
   [
     "a canary of the right clients that send next to nothing",
     { share: { requests: 10_000, movedRequests: 20, clients: 10, movedClients: 1 } },
-    "not enough yet",
+    "inconclusive",
     /20 of 10000 requests \(0.2 %\)/,
   ],
   [
@@ -240,20 +240,20 @@ const CASES: [what: string, evidence: Partial<RouteEvidence>, verdict: Verdict, 
       ...WRITE_IN_SERVICE,
       legacyBefore: NO_FIGURES,
     },
-    "not enough yet",
+    "inconclusive",
     /^0 of 200 responses of the old server$/,
   ],
   ["a write in shadow without comparisons", {
     ...WRITE_IN_SERVICE,
     mode: { name: "shadow" },
-  }, "not enough yet"],
-  ["a read in service without comparisons", { mode: SERVICE, outcomes: {} }, "not enough yet"],
+  }, "inconclusive"],
+  ["a read in service without comparisons", { mode: SERVICE, outcomes: {} }, "inconclusive"],
   ["a few requests of the old server's share, all failed, and many good ones earlier", {
     legacy: figures(2, { errors: 2 }),
     legacyBefore: figures(1_000),
     service: figures(1_000, { errors: 100 }),
   }, "fail"],
-  ["a route on legacy", { mode: LEGACY }, "not enough yet", /^all requests go to the old server$/],
+  ["a route on legacy", { mode: LEGACY }, "inconclusive", /^all requests go to the old server$/],
 ];
 
 for (const [what, evidence, verdict, says] of CASES) {
@@ -304,10 +304,10 @@ Deno.test("a route is judged by the thresholds", () => {
   strictEqual(judge(evidence, { ...loose, error_margin_percent: 49 }).verdict, "fail");
   strictEqual(judge(evidence, { ...loose, latency_factor: 50 }).verdict, "fail");
   strictEqual(judge(evidence, { ...loose, late_percent: 24 }).verdict, "fail");
-  strictEqual(judge(evidence, { ...loose, silence_percent: 33 }).verdict, "not enough yet");
-  strictEqual(judge(evidence, { ...loose, lost_percent: 28 }).verdict, "not enough yet");
-  strictEqual(judge(evidence, { ...loose, raced_percent: 24 }).verdict, "not enough yet");
-  strictEqual(judge(evidence, { ...loose, min_successes: 10 }).verdict, "not enough yet");
-  strictEqual(judge(evidence, { ...loose, share_factor: 20 }).verdict, "not enough yet");
-  strictEqual(judge(evidence, { ...loose, min_samples: 21 }).verdict, "not enough yet");
+  strictEqual(judge(evidence, { ...loose, silence_percent: 33 }).verdict, "inconclusive");
+  strictEqual(judge(evidence, { ...loose, lost_percent: 28 }).verdict, "inconclusive");
+  strictEqual(judge(evidence, { ...loose, raced_percent: 24 }).verdict, "inconclusive");
+  strictEqual(judge(evidence, { ...loose, min_successes: 10 }).verdict, "inconclusive");
+  strictEqual(judge(evidence, { ...loose, share_factor: 20 }).verdict, "inconclusive");
+  strictEqual(judge(evidence, { ...loose, min_samples: 21 }).verdict, "inconclusive");
 });

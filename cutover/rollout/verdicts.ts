@@ -18,6 +18,7 @@ import {
   type RouteEvidence,
   type UpstreamFigures,
 } from "./verdict.ts";
+import { type Hindrance, type SeenOfRoute, whyNothingCounts } from "./why_nothing_counts.ts";
 
 export type Pace = ReturnType<typeof paceOf>;
 
@@ -32,6 +33,8 @@ export interface RouteVerdict {
   readonly share?: MovedShare;
   /** How many clients of this epoch a canary of n % moves; absent: there was no client. */
   readonly clientsBelow?: ClientsBelow;
+  /** Why its evidence isn't enough, and what to do; absent: the route isn't judged. */
+  readonly hindrances?: readonly Hindrance[];
   /** See {@link ThresholdsForm}; absent: the route isn't judged. */
   readonly shareFactor?: number;
 }
@@ -56,23 +59,45 @@ export async function readVerdicts(
     const isOfNow = found?.evidence.epoch === route.epoch && counts.epoch === route.epoch;
     if (found === undefined || !isOfNow || route.mode.name === "legacy") {
       const reason = route.mode.name === "legacy" ? NO_EVIDENCE : CHANGED;
-      const judgement: Judgement = { verdict: "not enough yet", reasons: [reason] };
+      const judgement: Judgement = { verdict: "inconclusive", reasons: [reason] };
       return { operation, route, judgement, counts, legacy: NO_PACE, service: NO_PACE };
     }
     const clients = seen.find((one) => one.operation === operation && one.epoch === route.epoch);
+    const judgement = judgeWithEpoch(found.evidence, counts, found.thresholds);
     return {
       operation,
       route,
       share: found.evidence.share,
+      hindrances: judgement.verdict === "inconclusive"
+        ? whyNothingCounts(seenOf(route, counts, clients?.share, operation), found.thresholds)
+        : [],
       ...clients && { clientsBelow: clients.below },
       shareFactor: found.thresholds.share_factor,
-      judgement: judgeWithEpoch(found.evidence, counts, found.thresholds),
+      judgement,
       counts,
       legacy: paceOf(found.evidence.legacy),
       service: paceOf(found.evidence.service),
     };
   });
   return { killed: killed !== undefined, verdicts };
+}
+
+function seenOf(
+  { mode, samplePercent }: StoredRoute,
+  { seconds, requests, outcomes, coverage }: EpochCounts,
+  share: MovedShare | undefined,
+  operation: LegacyOperation,
+): SeenOfRoute {
+  return {
+    operation,
+    mode,
+    samplePercent,
+    seconds: seconds ?? 0,
+    requests: (requests.legacy ?? 0) + (requests.service ?? 0),
+    share,
+    outcomes,
+    coverage,
+  };
 }
 
 /** As {@link judge}; too many lost comparisons in the whole epoch prevent a pass as well. */
@@ -84,8 +109,8 @@ function judgeWithEpoch(
   const judgement = judge(evidence, thresholds);
   const gaps = lostGaps(evidence, thresholds).length === 0 ? lostGaps(epoch, thresholds) : [];
   if (gaps.length === 0 || !isCompared(evidence) || judgement.verdict === "fail") return judgement;
-  const reasons = gaps.map((gap) => `since its mode was changed, ${gap}`);
-  return { verdict: "not enough yet", reasons: [...judgement.reasons, ...reasons] };
+  const reasons = gaps.map((gap) => `since the last change, ${gap}`);
+  return { verdict: "inconclusive", reasons: [...judgement.reasons, ...reasons] };
 }
 
 /** How long an upstream's responses took, in ms; undefined: there were none. */

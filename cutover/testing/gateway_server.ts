@@ -56,6 +56,8 @@ export interface TestGatewayServer extends AsyncDisposable {
   readonly found: Finding[];
   /** `operation what`. */
   readonly covered: string[];
+  /** `method target status` of requests that match no operation. */
+  readonly unknown: string[];
   readonly observed: Observation[];
   /** The departures of requests whose clients left before their responses. */
   readonly departures: Departure[];
@@ -71,6 +73,7 @@ export async function startTestGatewayServer(
   const served: ServedRequest[] = [];
   const found: Finding[] = [];
   const covered: string[] = [];
+  const unknown: string[] = [];
   const observed: Observation[] = [];
   const departures: Departure[] = [];
   const lines: LogFields[] = [];
@@ -107,6 +110,7 @@ export async function startTestGatewayServer(
         answered.push(`${operation} ${upstream} ${status}`),
       found: (finding) => found.push(finding),
       covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
+      unknown: (method, target, status) => unknown.push(`${method} ${target} ${status}`),
     },
     observer: options.comparer ?? {
       wants: () => options.compares ?? options.dryRun !== undefined,
@@ -124,6 +128,7 @@ export async function startTestGatewayServer(
     served,
     found,
     covered,
+    unknown,
     observed,
     departures,
     lines,

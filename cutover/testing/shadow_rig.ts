@@ -42,6 +42,7 @@ export function shadowRig(
     served: () => {},
     found: (finding) => findings.push(finding),
     covered: (operation, _route, what) => covered.push(`${operation} ${what}`),
+    unknown: () => {},
   };
   const shadow = createShadow({
     dryRunSecret: DRY_RUN_SECRET,
