@@ -7,7 +7,7 @@ import { eventually } from "../../testing/eventually.ts";
 import { tlsPostgres } from "../../testing/postgres_servers.ts";
 import { temporaryFolder } from "../../testing/temporary_folder.ts";
 import { routeIn } from "../testing/findings.ts";
-import { DRY_RUN_SECRET } from "../testing/gateway.ts";
+import { DRY_RUN_SECRET } from "../testing/shadow_rig.ts";
 import { createRedactor } from "../redact/redact.ts";
 import { startCollector } from "./collector.ts";
 
