@@ -25,9 +25,11 @@ const STYLE = `
   .good { border-color: var(--good); }
   .form div { display: flex; gap: 1rem; margin: 1.4rem 0; }
   .form span { flex: 1; border-bottom: 1px solid var(--text); }
+  @page { margin: 12mm; }
   @media print {
     body { font-size: 9.5pt; max-width: none; margin: 0; padding: 0; }
-    th, td { padding: .15rem .3rem; overflow-wrap: anywhere; }
+    table { font-size: 8pt; } th, td { padding: .15rem .25rem; }
+    .number { white-space: normal; }
     h2, h3 { break-after: avoid; } tr, pre, .form { break-inside: avoid; }
   }
 `;
