@@ -45,9 +45,11 @@ export async function missingRights(
         where datname = current_database() and to_regnamespace('lotline') is null
           and not has_database_privilege(oid, 'create')
         union all
-        select 'create on schema public', nspowner
-        from pg_namespace
-        where nspname = 'public' and ${makesTables} and not has_schema_privilege(oid, 'create')
+        -- Its owner stands for that of the database.
+        select 'create on schema public', case pg_get_userbyid(nspowner)
+          when 'pg_database_owner' then datdba else nspowner end
+        from pg_namespace, pg_database
+        where datname = current_database() and nspname = 'public' and ${makesTables} and not has_schema_privilege(oid, 'create')
       )
       select current_user::text as "user",
         (select coalesce(jsonb_agg(jsonb_build_object(
