@@ -32,6 +32,7 @@ const DEFAULTS = {
   LOGIN_MAX_FAILURES_PER_ACCOUNT: 10,
   LOGIN_MAX_FAILURES_PER_ADDRESS: 100,
   BODY_LIMIT: 102_400,
+  DRAIN_SECONDS: 0,
   LOG_LEVEL: "info",
 };
 
@@ -72,6 +73,7 @@ Deno.test("every setting can be set", () => {
     METRICS_TOKEN: "0123456789abcdef",
     DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: "1024",
+    DRAIN_SECONDS: "5",
     LOG_LEVEL: "debug",
     TIME_ZONE: "Europe/Berlin",
   });
@@ -94,6 +96,7 @@ Deno.test("every setting can be set", () => {
     METRICS_TOKEN: "0123456789abcdef",
     DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: 1024,
+    DRAIN_SECONDS: 5,
     LOG_LEVEL: "debug",
     TIME_ZONE: "Europe/Berlin",
   });

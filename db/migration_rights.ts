@@ -49,7 +49,8 @@ export async function missingRights(
         select 'create on schema public', case pg_get_userbyid(nspowner)
           when 'pg_database_owner' then datdba else nspowner end
         from pg_namespace, pg_database
-        where datname = current_database() and nspname = 'public' and ${makesTables} and not has_schema_privilege(oid, 'create')
+        where datname = current_database() and nspname = 'public' and ${makesTables}
+          and not has_schema_privilege(pg_namespace.oid, 'create')
       )
       select current_user::text as "user",
         (select coalesce(jsonb_agg(jsonb_build_object(

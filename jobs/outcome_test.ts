@@ -50,8 +50,8 @@ Deno.test("the next state of a job follows from the end of its attempt", () => {
   const cases: [Outcome, attempt: number, NextState][] = [
     [{ is: "completed" }, 1, { is: "finished" }],
     [{ is: "completed" }, 3, { is: "finished" }],
-    [threw, 1, { is: "failed", error: "Error: no ", retryInMs: 2_000 }],
-    [threw, 3, { is: "failed", error: "Error: no " }],
+    [threw, 1, { is: "failed", error: "Error: no", retryInMs: 2_000 }],
+    [threw, 3, { is: "failed", error: "Error: no" }],
     [{ is: "threw", error: "text" }, 3, { is: "failed", error: "text" }],
     [{ is: "threw", error: undefined }, 3, { is: "failed", error: "undefined" }],
     [{ is: "invalid_args", message: "a number" }, 1, { is: "failed", error: "a number" }],
@@ -94,7 +94,7 @@ Deno.test("the database's state costs no attempt, the first or the last; a timeo
   const next = nextState({ is: "threw", error: wrapped }, 3, 3, 1, 2);
   deepStrictEqual(next, {
     is: "postponed",
-    error: "Error: around  <- Error [53100]: full ",
+    error: "Error: around <- Error [53100]: full",
     retryInMs: 8_000,
   });
 });
@@ -103,6 +103,6 @@ Deno.test("an error of any length and content can be stored", () => {
   const next = nextState({ is: "threw", error: failure(`a\0b${"😀".repeat(5_000)}`) }, 3, 3, 1);
   ok(next.is === "failed");
   match(next.error, /^Error: a\ufffdb😀/);
-  strictEqual(next.error.length, 2_000);
+  ok(next.error.length > 500 && next.error.length <= 2_000);
   ok(next.error.isWellFormed());
 });
