@@ -234,7 +234,11 @@ export async function listStoppingPlans(
 ): Promise<StoredPlan[]> {
   const rows = await timed(sql)`
     select ${PLAN_COLUMNS(sql)} from lotline.plans
-    where (ended_at is null or (outcome = 'stopped' and ended_at > now() - interval '5 seconds'))
+    where (
+        ended_at is null
+        or (outcome = 'stopped' and end_why not like 'stopped by %'
+          and ended_at > now() - interval '5 seconds')
+      )
       and operations && ${listLiteral(operations)}::text[]
     order by id`;
   return rows.map((row) => PlanRow.parse(row));
