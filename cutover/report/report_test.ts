@@ -218,7 +218,7 @@ Deno.test("the page says who changed what, what differed at which place, and wha
     "Due for comparison: 12,060 exchanges. Lost: 42 (0.35 %), by cause: size 30, queue 10, no " +
     "outcome (such as a killed gateway) 2. Unanswered: 5 (0.04 %), by cause: time 4, unknown " +
     "1. Not sampled: 1,000. Same with 2xx: 11,990.",
-    "> **Rolled back automatically, and not cleared since: 2 wrong responses**",
+    "> **Rolled back, and not cleared since: 2 wrong responses**",
     "| canary 10 % | 2026-11-25T09:00:00.000Z | 2026-11-25T09:59:30.000Z | 12,058 | 12,058 | 12,013 | 42 | 2 | fail |",
     "- canary 10 % from 2026-11-25T09:00:00.000Z, fail: 2 of 12013 responses were wrong. Why: it is too quiet. To do: send more",
     "| 2026-11-25T08:00:00.000Z | set | legacy | shadow | anna | first shadow |",

@@ -23,7 +23,7 @@ export function routeBlocks(route: RouteReport): readonly Block[] {
     ),
     ...(now.latch === undefined
       ? []
-      : [notice(`Rolled back automatically, and not cleared since: ${now.latch}`)]),
+      : [notice(`Rolled back, and not cleared since: ${now.latch}`)]),
     paragraph(`Ready: ${answerOf(readiness)}`),
     ...(readiness.because.length === 0 ? [] : [list(readiness.because)]),
     ...periodBlocks(route),
