@@ -6,6 +6,7 @@
  */
 
 import { type Program, readCommand, runMain, usageOf } from "../../command_line.ts";
+import { pasteable } from "../../task_help.ts";
 import { readSettings } from "../../config.ts";
 import { CutoverSettings } from "../config.ts";
 import { connect } from "../../db/connect.ts";
@@ -72,11 +73,11 @@ await runMain(ending, async () => {
     const said = await command.run({
       sql,
       environment,
-      print: (line) => json ? console.error(line) : console.log(line),
+      print: (line) => json ? console.error(line) : console.log(pasteable(line)),
       signal: interrupted.signal,
       ...canAsk && { confirm },
     }, typed);
-    console.log(json ? JSON.stringify(said.json) : said.text);
+    console.log(json ? JSON.stringify(said.json) : pasteable(said.text));
   } finally {
     await sql.end({ timeout: 1 });
   }

@@ -21,7 +21,7 @@ import {
 import { freePort } from "../../dev/free_port.ts";
 import type { ServiceProcess } from "../../dev/service_process.ts";
 import { isRunning } from "../../dev/tied_process.ts";
-import { answerHelp } from "../../task_help.ts";
+import { answerHelp, pasteable } from "../../task_help.ts";
 import { delay } from "../../timing.ts";
 import { wholeNumber } from "../cli/command.ts";
 import { practiceSteps, readBookSteps } from "./book.ts";
@@ -58,7 +58,12 @@ const load: PracticeCommand = {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       Deno.addSignalListener(signal, () => stop.abort());
     }
-    const options = { perSecond: rate, seconds, print: console.log, signal: stop.signal };
+    const options = {
+      perSecond: rate,
+      seconds,
+      print: (line: string) => console.log(pasteable(line)),
+      signal: stop.signal,
+    };
     if (await sendLoad(addresses, options) === 0) {
       throw new RefusedError(`${addresses.gatewayUrl} sends no responses`);
     }
@@ -84,10 +89,10 @@ const repair: PracticeCommand = {
   async run() {
     await runningPractice();
     await plant(undefined);
-    console.log(
+    console.log(pasteable(
       "Lotline's responses are right again. A route that went back stays on legacy until " +
         "deno task cutover clear",
-    );
+    ));
   },
 };
 
@@ -141,7 +146,7 @@ async function serve(): Promise<never> {
   const services = await startPractice(running, practice);
   const gatewayUrl = `http://127.0.0.1:${practice.gatewayPort}`;
   running.use(await noteAddresses(stateFolder, { gatewayUrl, databaseUrl }));
-  console.log(greeting(practice, practiceSteps(await readBookSteps()), fault));
+  console.log(pasteable(greeting(practice, practiceSteps(await readBookSteps()), fault)));
   return await watch(services);
 }
 
