@@ -12,7 +12,7 @@ const PASSWORD = "check user and password in VALKEY_URL";
 const MEMORY = "raise maxmemory, or set maxmemory-policy to volatile-lru";
 
 /** By the reason. */
-const TODO: Readonly<Record<string, string>> = {
+const ADVICE: Readonly<Record<string, string>> = {
   unreachable: "check host and port in VALKEY_URL, and that Valkey runs there",
   silent: "check the network to Valkey, and its load",
   readonly: PRIMARY,
@@ -38,7 +38,7 @@ export async function checkValkey(valkey: Valkey | undefined): Promise<ValkeyFin
     check,
     level: "warning",
     message: `Valkey can't be used: ${reason}`,
-    todo: TODO[reason] ?? "see Lotline's log for the cause",
+    todo: ADVICE[reason] ?? "see Lotline's log for the cause",
     reason,
   };
 }

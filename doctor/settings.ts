@@ -13,7 +13,7 @@ export type Settings = ReturnType<typeof readValid>;
 export const DOCTOR_SETTINGS = [ApiSettings, WorkerSettings] as const;
 
 const CHECK = "settings";
-const TODO = ".env.example explains each setting";
+const ADVICE = ".env.example explains each setting";
 
 /** Reads the valid settings, and finds the mistakes in the others. */
 export function readSettingsAndMistakes(
@@ -28,7 +28,7 @@ export function readSettingsAndMistakes(
     ),
   );
   const findings = [
-    ...[...mistakes].map((sentence) => failure(CHECK, sentence, TODO)),
+    ...[...mistakes].map((sentence) => failure(CHECK, sentence, ADVICE)),
     ...[...renamed].map((line) => note(CHECK, line, "use the new name")),
     ...(settings.isOfApi ? [] : [
       note(

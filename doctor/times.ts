@@ -5,7 +5,8 @@ import type { DatabaseCheck } from "./checks.ts";
 import { failure, ok, warning } from "./findings.ts";
 import { nameOf } from "./processes.ts";
 
-const ZONE_TODO = "set TIME_ZONE to the time zone of the old server's sessions, see docs/setup.md";
+const ZONE_ADVICE =
+  "set TIME_ZONE to the time zone of the old server's sessions, see docs/setup.md";
 
 export const timeZone: DatabaseCheck = {
   name: "time zone",
@@ -18,7 +19,7 @@ export const timeZone: DatabaseCheck = {
       if (others === undefined) return [ok("time zone", read)];
       const source = zones.source === "setting" ? "TIME_ZONE" : zones.source;
       return [
-        warning("time zone", `${read} (${source}), and there is also ${others}`, ZONE_TODO),
+        warning("time zone", `${read} (${source}), and there is also ${others}`, ZONE_ADVICE),
       ];
     } catch (error) {
       if (!(error instanceof TimeZoneError)) throw error;
@@ -45,7 +46,7 @@ export const clocks: DatabaseCheck = {
 /** Differences in ms; from the second one on tokens are refused. */
 const WARNING_MS = 1_000;
 const FAILURE_MS = 30_000;
-const CLOCK_TODO = "synchronise the clocks, for example with chrony";
+const CLOCK_ADVICE = "synchronise the clocks, for example with chrony";
 
 export function clockFindings(
   clocks: readonly ({ readonly of: string } & ClockReading)[],
@@ -54,8 +55,8 @@ export function clockFindings(
   const findings: Finding[] = [];
   const add = (differenceMs: number, errorMs: number, message: string) => {
     const certain = Math.abs(differenceMs) - errorMs;
-    if (certain > FAILURE_MS) findings.push(failure(check, message, CLOCK_TODO));
-    else if (certain > WARNING_MS) findings.push(warning(check, message, CLOCK_TODO));
+    if (certain > FAILURE_MS) findings.push(failure(check, message, CLOCK_ADVICE));
+    else if (certain > WARNING_MS) findings.push(warning(check, message, CLOCK_ADVICE));
   };
   for (const { of, aheadMs, errorMs } of clocks) {
     const side = aheadMs > 0 ? "ahead of" : "behind";

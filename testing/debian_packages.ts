@@ -8,7 +8,6 @@ import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
 
 export type Release = "bookworm" | "trixie";
 
-const MIRROR = "http://deb.debian.org/debian";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 const PGBOUNCER: Readonly<Record<Release, readonly string[]>> = {
@@ -108,7 +107,8 @@ async function fetchInto(
     await Deno.mkdir(path, { recursive: true });
   }
   const sources = join(work, "sources.list");
-  await Deno.writeTextFile(sources, `deb [signed-by=${KEYRING}] ${MIRROR} ${release} main\n`);
+  const mirror = await debianMirror(work);
+  await Deno.writeTextFile(sources, `deb [signed-by=${KEYRING}] ${mirror} ${release} main\n`);
   const options = [
     `Dir::Etc::sourcelist=${sources}`,
     "Dir::Etc::sourceparts=/dev/null",
@@ -128,7 +128,16 @@ async function fetchInto(
   await Deno.remove(work, { recursive: true });
 }
 
-async function run(command: string, args: readonly string[], cwd: string): Promise<void> {
+/** The address from which this machine gets Debian's packages; it has those of all releases. */
+async function debianMirror(cwd: string): Promise<string> {
+  const files = await run("apt-get", ["update", "--print-uris"], cwd);
+  const [, mirror] = /^'(\S+\/debian)\/dists\/[\w-]+\/InRelease'/m.exec(files) ?? [];
+  if (mirror === undefined) throw new Error("apt has no source of Debian's own packages");
+  return mirror;
+}
+
+/** Its standard output. */
+async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
   const result = await new Deno.Command(command, {
     args: [...args],
     cwd,
@@ -137,8 +146,9 @@ async function run(command: string, args: readonly string[], cwd: string): Promi
     stdout: "piped",
     stderr: "piped",
   }).output();
-  if (result.success) return;
-  const reason = new TextDecoder().decode(result.stderr).trim();
+  const text = new TextDecoder();
+  if (result.success) return text.decode(result.stdout);
+  const reason = text.decode(result.stderr).trim();
   throw new Error(`${command} ${args.at(-1)} failed: ${reason}`);
 }
 
