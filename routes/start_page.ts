@@ -50,8 +50,8 @@ export const startPage = (app: App, { sql, mode }: Pick<RouteDeps, "sql" | "mode
     if (mode === "required") return [];
     if (known === undefined || performance.now() - known.at > DEMO_LOTS_FOR_MS) {
       const codes = listExistingCodes(sql, DEMO_LOTS.map(({ code }) => code));
-      const inTime = withDeadline(codes, DATABASE_TIMEOUT_MS, () => []).catch(() => []);
-      known = { at: performance.now(), codes: inTime };
+      const found = withDeadline(codes, DATABASE_TIMEOUT_MS, () => []).catch(() => []);
+      known = { at: performance.now(), codes: found };
     }
     return known.codes;
   };

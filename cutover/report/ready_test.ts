@@ -336,9 +336,9 @@ Deno.test("an approval that was used is shown with the answer, and stands agains
   await sql`insert into lotline.route_outcomes
     select 'login', epoch, '2025-12-01T08:00Z', 'approved', 'json-errors', 3
     from lotline.routes where operation = 'login'`;
-  const inTime = await report();
-  strictEqual(answerOf(inTime), "yes");
-  match(toMarkdown(documentOf(inTime)), /\nApprovals used: json-errors 3\.\n/);
+  const beforeTheEnd = await report();
+  strictEqual(answerOf(beforeTheEnd), "yes");
+  match(toMarkdown(documentOf(beforeTheEnd)), /\nApprovals used: json-errors 3\.\n/);
   const due = approvals.map((one) => ({ ...one, approved: "2025-01-01", review: "2025-12-19" }));
   deepStrictEqual(reasonsOf(await report({}, due)), [
     "login: the approval json-errors was used 3 times, and its review was due on 2025-12-19",
