@@ -107,7 +107,7 @@ Deno.test("a key that a person typed stays, and repeats the request", async () =
   }
 });
 
-Deno.test("a request without a response keeps its key, since it may have had its effect", async () => {
+Deno.test("a request without a response, or with a 5xx, keeps its key: it may have had its effect", async () => {
   await using reference = await openReference(browser, api.url);
   await reference.send(await reference.open("login"));
   const operation = await reference.open("createAudit");
@@ -118,6 +118,10 @@ Deno.test("a request without a response keeps its key, since it may have had its
   await operation.getByText("No response.").waitFor();
   strictEqual(await key.inputValue(), made);
   await reference.page.context().setOffline(false);
+  const failure = { status: 503, json: { error: "The database is away" } };
+  await reference.page.route("**/api/audits", (route) => route.fulfill(failure), { times: 1 });
+  strictEqual(await reference.send(operation), "503");
+  strictEqual(await key.inputValue(), made);
   strictEqual(await reference.send(operation), "202");
   notStrictEqual(await key.inputValue(), made);
 });

@@ -14,11 +14,11 @@ const USUAL_PATHS = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-// Package lists that have grown old name files which are gone.
+// Package lists that have grown old name files which are gone. Without a font Chromium shows no text.
 const INSTALL = `
 export DEBIAN_FRONTEND=noninteractive
 options="-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -qq"
-install() { apt-get $options install -y --no-install-recommends chromium </dev/null; }
+install() { apt-get $options install -y --no-install-recommends chromium fonts-dejavu-core </dev/null; }
 install || { apt-get $options update && install; }
 `;
 
@@ -30,8 +30,6 @@ install || { apt-get $options update && install; }
 export async function chromiumForTests(): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: await findChromium() ?? await installChromium(),
-    // Chromium's sandbox refuses to run as root. Its pages come from the test's own service.
-    chromiumSandbox: Deno.uid() !== 0,
     // Containers often limit /dev/shm to 64 MiB, which ends a tab at a random moment.
     args: ["--disable-dev-shm-usage"],
   });
