@@ -231,6 +231,38 @@ Deno.test("nothing is wider than a page of 360 px, with everything open", async 
   deepStrictEqual(wider.filter((html) => !html.includes('class="skip"')), []);
 });
 
+Deno.test("schemas that contain themselves are shown", async () => {
+  const tree = (items: unknown) => ({
+    type: "object",
+    properties: { value: { $ref: "#/components/schemas/Any" }, children: { type: "array", items } },
+  });
+  const schemas = {
+    Tree: tree({ $ref: "#/components/schemas/Tree" }),
+    Any: { anyOf: [{ type: "string" }, { $ref: "#/components/schemas/AnyList" }] },
+    AnyList: { type: "array", items: { $ref: "#/components/schemas/Any" } },
+  };
+  const content = { "application/json": { schema: { $ref: "#/components/schemas/Tree" } } };
+  const responses = { "200": { description: "A tree.", content } };
+  const get = { operationId: "getTree", tags: ["Trees"], responses };
+  await using context = await browser.newContext();
+  const page = await context.newPage();
+  const json = {
+    info: { version: "1", summary: "Trees." },
+    tags: [{ name: "Trees" }],
+    paths: { "/tree": { get } },
+    components: { schemas },
+  };
+  await page.route("**/openapi.json", (route) => route.fulfill({ json }));
+  await page.goto(`${api.url}/docs`);
+  await page.locator("#getTree > summary").click();
+  await page.locator("#getTree .response > summary").click();
+  const fields = page.locator("#getTree .fields > li");
+  deepStrictEqual(await fields.allTextContents(), [
+    "value string or AnyList, not always",
+    "children array of Tree, not always",
+  ]);
+});
+
 /** What axe finds, in every rule that it has. */
 async function findFaults(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);

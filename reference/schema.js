@@ -33,15 +33,16 @@ export function typeOf(contract, schema) {
 const JSON_TYPES = ["string", "number", "boolean", "object", "array", "null"];
 
 /**
+ * The name of a schema that is made of others, which may contain it again; another's type.
+ *
  * @param {Part} contract
  * @param {Part} schema
  * @returns {string}
  */
 function shortTypeOf(contract, schema) {
-  const { name } = resolve(contract, schema);
-  return fieldsOf(contract, schema) !== undefined && name !== undefined
-    ? name
-    : typeOf(contract, schema);
+  const { name, properties, items, anyOf, oneOf } = resolve(contract, schema);
+  const isMade = [properties, items, anyOf, oneOf].some((part) => part !== undefined);
+  return isMade && name !== undefined ? name : typeOf(contract, schema);
 }
 
 /**
@@ -50,18 +51,18 @@ function shortTypeOf(contract, schema) {
  *
  * @param {Part} contract
  * @param {Part} schema
+ * @param {readonly string[]} above references that led here
  * @returns {Part | undefined}
  */
-function fieldsOf(contract, schema) {
+function fieldsOf(contract, schema, above = []) {
+  if (above.includes(schema.$ref)) return undefined;
+  const path = [...above, schema.$ref ?? ""];
   const resolved = resolve(contract, schema);
   if (Object.keys(resolved.properties ?? {}).length > 0) return resolved;
-  if (typeof resolved.additionalProperties === "object") {
-    const values = fieldsOf(contract, resolved.additionalProperties);
-    if (values !== undefined) return values;
-  }
-  if (resolved.items !== undefined) return fieldsOf(contract, resolved.items);
-  for (const one of resolved.anyOf ?? resolved.oneOf ?? []) {
-    const found = fieldsOf(contract, one);
+  const { additionalProperties, items, anyOf, oneOf } = resolved;
+  for (const one of [additionalProperties, items, ...(anyOf ?? oneOf ?? [])]) {
+    if (one === undefined || typeof one === "boolean") continue;
+    const found = fieldsOf(contract, one, path);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -109,15 +110,14 @@ function limitsOf(schema) {
  */
 export function describe(contract, schema) {
   const resolved = resolve(contract, schema);
-  const about = resolved.description === undefined ? [] : [markdown(resolved.description)];
-  // Those with fields have a list of their own.
+  // Alternatives with fields have a list of their own.
   const alternatives = (resolved.anyOf ?? resolved.oneOf ?? [])
-    .filter((one) => fieldsOf(contract, one) === undefined);
-  return [
-    ...about,
-    ...limitsOf(resolved),
-    ...alternatives.flatMap((one) => describe(contract, one)),
-  ];
+    .filter((one) => fieldsOf(contract, one) === undefined)
+    .map((one) => resolve(contract, one));
+  return [resolved, ...alternatives].flatMap((one) => [
+    ...one.description === undefined ? [] : [markdown(one.description)],
+    ...limitsOf(one),
+  ]);
 }
 
 /**
