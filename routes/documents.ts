@@ -1,4 +1,5 @@
 import { parse } from "yaml";
+import { toOpenapi30 } from "../contract/openapi_30.ts";
 import type { App } from "../http/operation.ts";
 
 const CONTRACT = new URL("../openapi.yaml", import.meta.url);
@@ -27,6 +28,7 @@ export const documents = (app: App) => {
   const contract = Deno.readTextFileSync(CONTRACT);
   // Converted at the first request: that takes half as long as the start.
   let inJson: string | undefined;
+  let in30: string | undefined;
   const file = (path: string, type: string, content: () => string | Promise<string>) =>
     app.page("documents", path, async (c) =>
       c.body(await content(), 200, {
@@ -35,6 +37,11 @@ export const documents = (app: App) => {
       }));
   file("/openapi.yaml", "application/yaml", () => contract);
   file("/openapi.json", "application/json", () => inJson ??= JSON.stringify(parse(contract)));
+  file(
+    "/openapi-3.0.json",
+    "application/json",
+    () => in30 ??= JSON.stringify(toOpenapi30(parse(contract))),
+  );
   const asset = (path: string, type: string, url: URL) =>
     file(path, type, () => Deno.readTextFile(url));
   asset("/docs", "text/html", new URL("page.html", REFERENCE));
