@@ -1,4 +1,5 @@
-import { parse, parseInline } from "./marked.js";
+// The server has the package's file under this path; none is in this folder.
+const { parse, parseInline } = await import("/docs/marked.js");
 
 /**
  * A new element. Attributes that begin with `on` are listeners; true sets an attribute without a
