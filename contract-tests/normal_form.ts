@@ -26,6 +26,14 @@ export function promisesOf(document: Json): Set<string> {
   return lines;
 }
 
+/** The promises of a schema of the components, by its name. */
+export function promisesOfSchema(document: Json, name: string): Set<string> {
+  const lines = new Set<string>();
+  const { schemas } = asObject(asObject(inlined(document)).components ?? {});
+  write("", asObject(schemas ?? {})[name] ?? null, lines);
+  return lines;
+}
+
 /** One document's promises about one part: the lines that start with `place`, without it. */
 export function promisesAt(document: Json, place: string): Set<string> {
   const lines = [...promisesOf(document)].filter((line) => line.startsWith(place));
