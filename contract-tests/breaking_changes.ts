@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { MIN_DAYS } from "../http/deprecation.ts";
-import { asObject, type Json, promisesOf } from "./normal_form.ts";
+import { asObject, inlined, type Json, promisesOf } from "./normal_form.ts";
 
 /** A change that may break a client which followed the earlier document. */
 export interface BreakingChange {
@@ -30,8 +30,8 @@ export async function findBreakingChanges(
   const folder = await Deno.makeTempDir({ prefix: "lotline-contract-" });
   try {
     const files = [`${folder}/before.json`, `${folder}/after.json`] as const;
-    await Deno.writeTextFile(files[0], JSON.stringify(before));
-    await Deno.writeTextFile(files[1], JSON.stringify(after));
+    await Deno.writeTextFile(files[0], JSON.stringify(inlined(before)));
+    await Deno.writeTextFile(files[1], JSON.stringify(inlined(after)));
     const { success, stdout, stderr } = await new Deno.Command(oasdiff, {
       args: [
         "breaking",
@@ -71,12 +71,25 @@ function findUnseen(before: Json, after: Json): BreakingChange[] {
   for (const line of old.difference(now)) {
     const [, token] = /^\S+ [^ ]*?\/security\[\]\/(\S+ = .*)$/.exec(line) ?? [];
     if (token !== undefined) tell(line, `a token is not enough any more: ${token}`);
+    const [, role] = ROLE.exec(line) ?? [];
+    if (role !== undefined && limitsRoles(now, line)) {
+      tell(line, `a role is not enough any more: ${role}`);
+    }
     const place = closedPlace(line);
     if (place?.includes("/responses/") && hasPlace(now, place)) {
       tell(line, `responses may hold fields that are not named, at ${placeInOperation(place)}`);
     }
   }
+  const limited = new Set<string>();
   for (const line of now.difference(old)) {
+    const operation = operationOf(line);
+    // Without a token in the earlier document, its clients have no role that could be refused.
+    if (
+      ROLE.test(line) && !limitsRoles(old, line) && takesToken(old, line) && !limited.has(operation)
+    ) {
+      limited.add(operation);
+      tell(line, "not every role is enough any more");
+    }
     const place = closedPlace(line);
     if (place?.includes("/requestBody/") && hasPlace(old, place)) {
       tell(line, `fields that are not named are refused, at ${placeInOperation(place)}`);
@@ -95,6 +108,17 @@ function promisesOfSame(document: Json): Set<string> {
   return promises;
 }
 
+const ROLE = /\/x-roles\[\] = "(.*)"$/;
+
+/** Whether the operation of a line names roles: without them every token is enough. */
+function limitsRoles(lines: Set<string>, line: string): boolean {
+  return [...lines].some((other) => other.startsWith(`${operationOf(line)}/x-roles`));
+}
+
+function takesToken(lines: Set<string>, line: string): boolean {
+  return [...lines].some((other) => other.startsWith(`${operationOf(line)}/security[]/`));
+}
+
 const CLOSED = "/additionalProperties = false";
 
 function closedPlace(line: string): string | undefined {
@@ -105,7 +129,8 @@ function hasPlace(lines: Set<string>, place: string): boolean {
   return [...lines].some((line) => line.startsWith(`${place}/`));
 }
 
-const OPERATION = /^(?:\S+ .*?)(?=\/(?:operationId|parameters|requestBody|responses|security)\b)/;
+const OPERATION =
+  /^(?:\S+ .*?)(?=\/(?:operationId|parameters|requestBody|responses|security|x-roles)\b)/;
 
 /** `post /api/lots` of a line about it. */
 function operationOf(line: string): string {

@@ -1,7 +1,7 @@
 import { type createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Result, Router } from "hono/router";
-import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
+import { accessInContract, isOperationId, type OperationId } from "../auth/access.ts";
 import type { Claims } from "../auth/claims.ts";
 import type { LoginEffects } from "../auth/sign_in.ts";
 import { networkOf } from "../client_address.ts";
@@ -185,7 +185,7 @@ export function operation(
   if (deprecation) app.deprecationHeaders.set(operationId, deprecationHeaders(deprecation));
   app.router.openAPIRegistry.registerPath({
     ...definition,
-    security: securityOf(operationId),
+    ...accessInContract(operationId),
     // oasdiff reads the date of `x-sunset`.
     ...deprecation && { deprecated: true, "x-sunset": deprecation.sunset },
     responses: withHeaders(definition.responses, { ...REQUEST_ID, ...deprecation && DEPRECATION }),
