@@ -9,7 +9,8 @@ export interface paths {
         };
         /**
          * Is the service up?
-         * @description Never touches the database; `/readyz` does.
+         *
+         * Never touches the database; `/readyz` does.
          */
         get: operations["getHealth"];
         put?: never;
@@ -31,10 +32,11 @@ export interface paths {
         put?: never;
         /**
          * Get a token.
-         * @description With `AUTH_MODE=legacy` the email alone decides, and the token is not valid in `required`.
-         *     With `AUTH_MODE=required` the password is checked too, and too many failures of an account
-         *     or from an address are 429. Everything else than the credentials of an account is the same
-         *     401, also a body that is missing or of another type. Further fields are ignored.
+         *
+         * With `AUTH_MODE=legacy` the email alone decides, and the token is not valid in `required`.
+         * With `AUTH_MODE=required` the password is checked too, and too many failures of an account
+         * or from an address are 429. Everything else than the credentials of an account is the same
+         * 401, also a body that is missing or of another type. Further fields are ignored.
          */
         post: operations["login"];
         delete?: never;
@@ -54,9 +56,10 @@ export interface paths {
         put?: never;
         /**
          * End a token.
-         * @description Every process of the service refuses this request's token within seconds. Other tokens of
-         *     the account stay valid. The body isn't read. With `AUTH_MODE=legacy` a request without a
-         *     valid token is 204 as well.
+         *
+         * Every process of the service refuses this request's token within seconds. Other tokens of
+         * the account stay valid. The body isn't read. With `AUTH_MODE=legacy` a request without a
+         * valid token is 204 as well.
          */
         post: operations["logout"];
         delete?: never;
@@ -74,14 +77,14 @@ export interface paths {
         };
         /**
          * One lot with its parents and children, one hop.
-         * @description Parents are the lots that it was made of, children the lots made of it. There is one entry a
-         *     link, so a lot that is linked twice appears twice, in the order in which the links were
-         *     made. A lot may be its own parent. Links with a missing side are left out. The query string
-         *     is ignored.
          *
-         *     A lot with very many links takes longer than others, up to 25 seconds. One with more than
-         *     250,000 links, or whose trace is larger than 134,217,728 bytes, is refused with 413: `POST
-         *     /api/traces` returns it in pages.
+         * Parents are the lots that it was made of, children the lots made of it. There is one entry a
+         * link, so a lot that is linked twice appears twice, in the order in which the links were
+         * made. A lot may be its own parent. Links with a missing side are left out. The query string
+         * is ignored.
+         * A lot with very many links takes longer than others, up to 25 seconds. One with more than
+         * 250,000 links, or whose trace is larger than 134,217,728 bytes, is refused with 413: `POST
+         * /api/traces` returns it in pages.
          */
         get: operations["getTraceability"];
         put?: never;
@@ -103,9 +106,10 @@ export interface paths {
         put?: never;
         /**
          * Store a lot.
-         * @description It creates no links: parents named in `metadata` are only stored there. A field that is
-         *     absent gets its default; a null stays null. With `AUTH_MODE=required` an absent or null
-         *     `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or MANAGER.
+         *
+         * It creates no links: parents named in `metadata` are only stored there. A field that is
+         * absent gets its default; a null stays null. With `AUTH_MODE=required` an absent or null
+         * `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or MANAGER.
          */
         post: operations["createLot"];
         delete?: never;
@@ -125,10 +129,11 @@ export interface paths {
         put?: never;
         /**
          * Store a decision about a lot at a QC gate.
-         * @description At least one field must be present. A FAIL without notes is accepted, and so is a record
-         *     without a decision: the plant's terminals send both. With `AUTH_MODE=required` an absent or
-         *     null `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or
-         *     MANAGER.
+         *
+         * At least one field must be present. A FAIL without notes is accepted, and so is a record
+         * without a decision: the plant's terminals send both. With `AUTH_MODE=required` an absent or
+         * null `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or
+         * MANAGER.
          */
         post: operations["createQcDecision"];
         delete?: never;
@@ -148,15 +153,15 @@ export interface paths {
         put?: never;
         /**
          * Trace a lot through all levels.
-         * @description Finds all lots that can be reached over links, each once with its smallest depth, and the
-         *     links between them. A trace that takes under 200 ms comes at once. For a larger one the
-         *     response is 202, and its `Location` shows the progress and, later, the result. A result
-         *     shows one moment, `as_of`, and stays as it is for 7 days. `out_of_date` is true when one of
-         *     its lots, or a link at one, has changed since.
          *
-         *     A request for the same trace gets the one that waits, runs or is stored already, of any
-         *     account, if it shows all that is stored by now. An account may have 50 traces that wait or
-         *     run; the next one is 429.
+         * Finds all lots that can be reached over links, each once with its smallest depth, and the
+         * links between them. A trace that takes under 200 ms comes at once. For a larger one the
+         * response is 202, and its `Location` shows the progress and, later, the result. A result
+         * shows one moment, `as_of`, and stays as it is for 7 days. `out_of_date` is true when one of
+         * its lots, or a link at one, has changed since.
+         * A request for the same trace gets the one that waits, runs or is stored already, of any
+         * account, if it shows all that is stored by now. An account may have 50 traces that wait or
+         * run; the next one is 429.
          */
         post: operations["createDeepTrace"];
         delete?: never;
@@ -174,18 +179,18 @@ export interface paths {
         };
         /**
          * A deep trace, its progress and its result.
-         * @description The result comes page by page: lots first, by depth, code (by its bytes) and id; then links,
-         *     by the depth of their parent. Everything else is on each page. Follow `next_cursor` until it
-         *     is null. The result never changes, so no item is missing or comes twice. A page may hold
-         *     fewer items than `limit` where they are large.
          *
-         *     With `Accept: application/x-ndjson` the whole result comes as lines of JSON, whatever
-         *     `limit` and `cursor` are. The first line, `{"type":"trace",…}`, has everything but lots and
-         *     links. Then each lot is `{"type":"lot",…}` and each link `{"type":"link",…}`. `lot_count`
-         *     and `link_count` of the first line are the numbers of lines to come. The last line,
-         *     `{"type":"end",…}`, has the numbers of lines sent: without it the response is incomplete. A
-         *     response that can't be completed breaks the connection. Other parameters in the query are
-         *     ignored. One of these that appears twice is refused.
+         * The result comes page by page: lots first, by depth, code (by its bytes) and id; then links,
+         * by the depth of their parent. Everything else is on each page. Follow `next_cursor` until it
+         * is null. The result never changes, so no item is missing or comes twice. A page may hold
+         * fewer items than `limit` where they are large.
+         * With `Accept: application/x-ndjson` the whole result comes as lines of JSON, whatever
+         * `limit` and `cursor` are. The first line, `{"type":"trace",…}`, has everything but lots and
+         * links. Then each lot is `{"type":"lot",…}` and each link `{"type":"link",…}`. `lot_count`
+         * and `link_count` of the first line are the numbers of lines to come. The last line,
+         * `{"type":"end",…}`, has the numbers of lines sent: without it the response is incomplete. A
+         * response that can't be completed breaks the connection. Other parameters in the query are
+         * ignored. One of these that appears twice is refused.
          */
         get: operations["getDeepTrace"];
         put?: never;
@@ -205,15 +210,17 @@ export interface paths {
         };
         /**
          * The audits, the newest first.
-         * @description Audits are kept for 90 days, the last one that is done for longer.
+         *
+         * Audits are kept for 90 days, the last one that is done for longer.
          */
         get: operations["listAudits"];
         put?: never;
         /**
          * Audit the genealogy.
-         * @description A worker reads all lots, links and decisions of one moment, and stores what is wrong with
-         *     them. `GET /api/audits/{id}` shows its progress. There is one audit at a time: while one
-         *     waits or runs, the response is that one. Another audit runs every night.
+         *
+         * A worker reads all lots, links and decisions of one moment, and stores what is wrong with
+         * them. `GET /api/audits/{id}` shows its progress. There is one audit at a time: while one
+         * waits or runs, the response is that one. Another audit runs every night.
          */
         post: operations["createAudit"];
         delete?: never;
@@ -231,9 +238,10 @@ export interface paths {
         };
         /**
          * One audit with its findings.
-         * @description Findings come by kind, and then in an order that doesn't change. There are none until the
-         *     audit is done. A page holds fewer than `limit` when they would be too large together. There
-         *     is more as long as `next_cursor` isn't null.
+         *
+         * Findings come by kind, and then in an order that doesn't change. There are none until the
+         * audit is done. A page holds fewer than `limit` when they would be too large together. There
+         * is more as long as `next_cursor` isn't null.
          */
         get: operations["getAudit"];
         put?: never;
@@ -253,7 +261,8 @@ export interface paths {
         };
         /**
          * The public keys of the tokens.
-         * @description A JSON Web Key Set (RFC 7517).
+         *
+         * A JSON Web Key Set (RFC 7517).
          */
         get: operations["getSigningKeys"];
         put?: never;
@@ -273,7 +282,8 @@ export interface paths {
         };
         /**
          * Is the process alive?
-         * @description For a supervisor that restarts a process that hangs.
+         *
+         * For a supervisor that restarts a process that hangs.
          */
         get: operations["getLiveness"];
         put?: never;
@@ -293,10 +303,11 @@ export interface paths {
         };
         /**
          * Can the process do its work?
-         * @description 503 while PostgreSQL doesn't respond, refuses the login, is read-only or lacks migrations.
-         *     Then `error` says what is wrong, and `details` has what to do for each failed check
-         *     (`database`, `read_only`, `migrations`). The response 200 has the state of Valkey. A process
-         *     without Valkey is ready: it is slower, not wrong.
+         *
+         * 503 while PostgreSQL doesn't respond, refuses the login, is read-only or lacks migrations.
+         * Then `error` says what is wrong, and `details` has what to do for each failed check
+         * (`database`, `read_only`, `migrations`). The response 200 has the state of Valkey. A process
+         * without Valkey is ready: it is slower, not wrong.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -316,11 +327,12 @@ export interface paths {
         };
         /**
          * The counters of this process.
-         * @description Counters since the start of the process, in Prometheus' text format: logins, refused
-         *     requests, and, with `AUTH_MODE=legacy`, requests that `required` would have refused. Then
-         *     come gauges of the background work of all processes. They are read from PostgreSQL, and left
-         *     out when it doesn't respond within a second. A scraper sends `METRICS_TOKEN` as its bearer
-         *     token.
+         *
+         * Counters since the start of the process, in Prometheus' text format: logins, refused
+         * requests, and, with `AUTH_MODE=legacy`, requests that `required` would have refused. Then
+         * come gauges of the background work of all processes. They are read from PostgreSQL, and left
+         * out when it doesn't respond within a second. A scraper sends `METRICS_TOKEN` as its bearer
+         * token.
          */
         get: operations["getMetrics"];
         put?: never;
@@ -335,467 +347,56 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description Every response that is not a success. */
-        Error: {
-            /** @description One clear sentence. */
-            error: string;
-            /** @description The places of the request that are outside the contract, 100 of them at most. */
-            details?: {
-                /** @description Field names joined by dots; empty for the whole body. */
-                path: string;
-                /** @description What is wrong there. */
-                message: string;
-            }[];
-        };
-        /**
-         * Format: uuid
-         * @description 8-4-4-4-12 hexadecimal digits of either case; responses have lower case.
-         * @example 11111111-1111-1111-1111-111111111101
-         */
-        Uuid: string;
-        /**
-         * Format: uuid
-         * @description As Uuid, or null.
-         * @example 00000000-0000-4000-8000-000000940001
-         */
-        UuidOrNull: string | null;
-        /**
-         * @description 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
-         *     enclose them.
-         * @example 11111111-1111-1111-1111-111111111101
-         */
-        UuidIn: string;
-        /**
-         * @description As UuidIn, or null.
-         * @example 00000000-0000-4000-8000-000000940001
-         */
-        UuidInOrNull: string | null;
-        /**
-         * @description RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
-         *     FG finished good.
-         * @enum {string|null}
-         */
-        LotTypeOrNull: "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG" | null;
-        /** @enum {string|null} */
-        DecisionOrNull: "PASS" | "HOLD" | "FAIL" | null;
-        /**
-         * @description A decimal as text, scale kept. Old rows may hold NaN.
-         * @example 540.0
-         */
-        DecimalOut: string | null;
-        /**
-         * @description A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
-         *     scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
-         *     PostgreSQL 16 or newer.
-         * @example 12.50
-         * @example 12.5
-         */
-        DecimalIn: number | string | null;
-        /**
-         * Format: date-time
-         * @description UTC with milliseconds.
-         * @example 2026-01-18T07:01:02.123Z
-         */
-        MomentOut: string | null;
-        /**
-         * @description RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
-         *     zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
-         *     to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
-         *     (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
-         *     `now`, `epoch`, `infinity`) are refused.
-         * @example 2026-01-19T10:11:12.345Z
-         * @example 2026-01-19 10:11:12
-         * @example 2026-01-19
-         */
-        MomentIn: string | null;
-        /**
-         * @description Any JSON value, nested at most 32 deep.
-         * @example {
-         *       "supplier": "Duna"
-         *     }
-         */
-        JsonValue: {
-            [key: string]: unknown;
-        } | unknown[] | string | number | boolean | null;
-        /**
-         * @description As JsonValue. Text is read as a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
-         *     that is none is refused. A value with NUL, half a surrogate pair or a number beyond a double
-         *     (`1e400`) at any depth is refused too.
-         * @example {
-         *       "supplier": "Duna"
-         *     }
-         */
-        JsonValueIn: string | ({
-            [key: string]: unknown;
-        } | unknown[] | number | boolean) | null;
-        /** @description Text; a number, true or false is stored as its text. */
-        FreeTextIn: string | number | boolean | null;
-        Health: {
-            /** @enum {string} */
-            status: "ok";
-            /** Format: date-time */
-            timestamp: string;
-        };
-        Credentials: {
-            /** @description It must match exactly. */
-            email: string;
-            /**
-             * @description Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8, composed (NFC) or as it
-             *     is sent. In `legacy` no password is refused.
-             */
-            password?: string;
-        } & {
-            [key: string]: unknown;
-        };
-        User: {
-            id: components["schemas"]["Uuid"];
-            email: string;
-            full_name: string | null;
-            /** @enum {string|null} */
-            role: "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER" | null;
-            created_at: components["schemas"]["MomentOut"];
-            last_login: components["schemas"]["MomentOut"];
-        };
-        Session: {
-            user: components["schemas"]["User"];
-            /** @description A signed JWT (EdDSA), valid for 30 minutes. */
-            token: string;
-        };
-        /**
-         * @example {
-         *       "id": "22222222-2222-2222-2222-222222222201",
-         *       "lot_code": "MIX-BATCH-88",
-         *       "lot_type": "MIX",
-         *       "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
-         *       "phase_id": "00000000-0000-4000-8000-000000930004",
-         *       "operator_id": "00000000-0000-0000-0000-000000000002",
-         *       "weight_kg": "540.00",
-         *       "temperature_c": "1.6",
-         *       "metadata": {
-         *         "recipe": "DONER-BEEF",
-         *         "minutes": 24
-         *       },
-         *       "created_at": "2026-01-18T06:35:00.000Z"
-         *     }
-         */
-        Lot: {
-            id: components["schemas"]["Uuid"];
-            lot_code: string;
-            lot_type: components["schemas"]["LotTypeOrNull"];
-            production_run_id: components["schemas"]["UuidOrNull"];
-            phase_id: components["schemas"]["UuidOrNull"];
-            operator_id: components["schemas"]["UuidOrNull"];
-            weight_kg: components["schemas"]["DecimalOut"];
-            temperature_c: components["schemas"]["DecimalOut"];
-            metadata: components["schemas"]["JsonValue"];
-            created_at: components["schemas"]["MomentOut"];
-        };
-        NewLot: {
-            id?: components["schemas"]["UuidIn"];
-            /**
-             * @description The code that people scan. 650 characters always fit into the unique index, 2,600 if all
-             *     are ASCII. A number, true or false is stored as its text.
-             */
-            lot_code: string | number | boolean;
-            lot_type?: components["schemas"]["LotTypeOrNull"];
-            production_run_id?: components["schemas"]["UuidInOrNull"];
-            phase_id?: components["schemas"]["UuidInOrNull"];
-            operator_id?: components["schemas"]["UuidInOrNull"];
-            weight_kg?: components["schemas"]["DecimalIn"];
-            temperature_c?: components["schemas"]["DecimalIn"];
-            metadata?: components["schemas"]["JsonValueIn"];
-            created_at?: components["schemas"]["MomentIn"];
-        };
-        Trace: {
-            central: components["schemas"]["Lot"];
-            parents: components["schemas"]["Lot"][];
-            children: components["schemas"]["Lot"][];
-        };
-        NewQcDecision: {
-            id?: components["schemas"]["UuidIn"];
-            lot_id?: components["schemas"]["UuidInOrNull"];
-            qc_gate_id?: components["schemas"]["UuidInOrNull"];
-            operator_id?: components["schemas"]["UuidInOrNull"];
-            decision?: components["schemas"]["DecisionOrNull"];
-            notes?: components["schemas"]["FreeTextIn"];
-            temperature_c?: components["schemas"]["DecimalIn"];
-            digital_signature?: components["schemas"]["FreeTextIn"];
-            decided_at?: components["schemas"]["MomentIn"];
-        };
-        QcDecision: {
-            id: components["schemas"]["Uuid"];
-            lot_id: components["schemas"]["UuidOrNull"];
-            qc_gate_id: components["schemas"]["UuidOrNull"];
-            operator_id: components["schemas"]["UuidOrNull"];
-            decision: components["schemas"]["DecisionOrNull"];
-            notes: string | null;
-            temperature_c: components["schemas"]["DecimalOut"];
-            digital_signature: string | null;
-            decided_at: components["schemas"]["MomentOut"];
-        };
-        NewDeepTrace: {
-            /** @description It must match exactly. A number is read as its text. */
-            lot_code: string | number;
-            /**
-             * @description upstream: towards what it was made of · downstream: towards what was made of it · both:
-             *     the lots of the two traces, each with the smaller depth, and the links of each.
-             * @enum {string}
-             */
-            direction: "upstream" | "downstream" | "both";
-            /** @description The most links from the traced lot. Null or absent, no limit. */
-            max_depth?: number | null;
-            /**
-             * @description The most lots; absent: 100,000. Of a level that doesn't fit, the lots with the smallest
-             *     ids are kept, and only they are followed.
-             */
-            at_most?: number;
-        };
-        DeepTrace: {
-            id: components["schemas"]["Uuid"];
-            /**
-             * @description `failed`: all attempts failed; request a new trace.
-             * @enum {string}
-             */
-            state: "queued" | "running" | "done" | "failed" | "cancelled";
-            /** @description The lots found so far, and how deep. */
-            progress: {
-                lots: number;
-                depth: number;
-            };
-            lot_code: string;
-            /** @enum {string} */
-            direction: "upstream" | "downstream" | "both";
-            max_depth: number | null;
-            at_most: number;
-            created_at: components["schemas"]["MomentOut"];
-            as_of: components["schemas"]["MomentOut"];
-            /** @description A lot of the result, or a link at one, has changed since `as_of`. */
-            out_of_date: boolean;
-            /** @description Null until the state is `done`. */
-            result: {
-                lots: components["schemas"]["DeepTraceLot"][];
-                /**
-                 * @description Each link between two of the lots, so a pair that is linked twice appears twice.
-                 *     Links with a missing side are counted in `half_links`.
-                 */
-                links: components["schemas"]["DeepTraceLink"][];
-                /** @description On all pages together. */
-                lot_count: number;
-                /** @description On all pages together. */
-                link_count: number;
-                /** @description The depth of the deepest lot. */
-                depth_reached: number;
-                /** @description There is more, deeper than `max_depth` or beyond `at_most`. */
-                truncated: boolean;
-                /**
-                 * @description Links of the lots, in the direction of the trace, whose other side is missing. This
-                 *     is an error in the data: what lies beyond them is not in the result. All lots of the
-                 *     result count, also those at a limit. Null in a result that was stored before this
-                 *     was counted.
-                 */
-                half_links: number | null;
-                /** @description By type of lot, in the order of production. */
-                totals: components["schemas"]["DeepTraceTotal"][];
-                /**
-                 * @description Lots that are their own ancestors, an error in the data: the codes of each cycle, in
-                 *     the direction of its links. Every lot that is on a cycle is on one of these.
-                 */
-                cycles: string[][];
-                /** @description There were more than 100 of them, or more than 10,000 lots on them. */
-                cycles_truncated: boolean;
-                /** @description The `cursor` of the next page; null on the last one. */
-                next_cursor: string | null;
-            } | null;
-        };
-        /** @description As Lot, with the number of links from the traced lot. */
-        DeepTraceLot: {
-            id: components["schemas"]["Uuid"];
-            lot_code: string;
-            lot_type: components["schemas"]["LotTypeOrNull"];
-            production_run_id: components["schemas"]["UuidOrNull"];
-            phase_id: components["schemas"]["UuidOrNull"];
-            operator_id: components["schemas"]["UuidOrNull"];
-            weight_kg: components["schemas"]["DecimalOut"];
-            temperature_c: components["schemas"]["DecimalOut"];
-            metadata: components["schemas"]["JsonValue"];
-            created_at: components["schemas"]["MomentOut"];
-            depth: number;
-        };
-        DeepTraceLink: {
-            parent_lot_id: components["schemas"]["Uuid"];
-            child_lot_id: components["schemas"]["Uuid"];
-            quantity_used_kg: components["schemas"]["DecimalOut"];
-        };
-        DeepTraceTotal: {
-            lot_type: components["schemas"]["LotTypeOrNull"];
-            lots: number;
-            /** @description Null when none of them has a weight. */
-            weight_kg: components["schemas"]["DecimalOut"];
-        };
-        /** @description Nothing to choose from yet. */
-        NewAudit: Record<string, never>;
-        /**
-         * @description **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
-         *     cycles share lots, enough of them are found that each lot is on one.
-         *     **self_link** (critical): a link from a lot to itself.
-         *     **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
-         *     had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
-         *     decision counts; decisions without a time or a verdict don't.
-         *     **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
-         *     decision of a gate is HOLD or FAIL.
-         *     **half_link** (major): a link without parent or without child.
-         *     **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
-         *     **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
-         *     **made_of_nothing** (major): a lot that isn't RAW and has no parents.
-         *     **orphan** (minor): a lot that isn't RAW and that no link names.
-         *     **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
-         *     **negative_weight**, **negative_quantity** (major): less than nothing.
-         *     **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
-         *     **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
-         * @enum {string}
-         */
-        AuditKind: "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
-        /** @enum {string} */
-        AuditSeverity: "critical" | "major" | "minor";
-        /**
-         * @description Compared with the last audit that was done: **new**, **still_there**, or **gone** (found
-         *     then and not now; it appears once, with its last numbers). **unknown**: the last audit had
-         *     found more of the kind than it kept.
-         * @enum {string}
-         */
-        AuditStanding: "new" | "still_there" | "gone" | "unknown";
-        /** @description A position between findings. */
-        AuditFindingCursor: string;
-        /** @description As AuditFindingCursor, or null after the last finding. */
-        AuditFindingCursorOrNull: string | null;
-        Audit: {
-            id: components["schemas"]["Uuid"];
-            /** @enum {string} */
-            state: "queued" | "running" | "done" | "failed" | "cancelled";
-            progress: components["schemas"]["AuditProgress"];
-            created_at: components["schemas"]["MomentOut"];
-            /** @description The moment whose lots, links and decisions it has read. */
-            as_of: components["schemas"]["MomentOut"];
-            finished_at: components["schemas"]["MomentOut"];
-            /** @description The audit before, with which its findings were compared. */
-            compared_with: components["schemas"]["UuidOrNull"];
-            summary: components["schemas"]["AuditSummary"];
-        };
-        AuditWithFindings: {
-            id: components["schemas"]["Uuid"];
-            /** @enum {string} */
-            state: "queued" | "running" | "done" | "failed" | "cancelled";
-            progress: components["schemas"]["AuditProgress"];
-            created_at: components["schemas"]["MomentOut"];
-            as_of: components["schemas"]["MomentOut"];
-            finished_at: components["schemas"]["MomentOut"];
-            compared_with: components["schemas"]["UuidOrNull"];
-            summary: components["schemas"]["AuditSummary"];
-            findings: components["schemas"]["AuditFinding"][];
-            next_cursor: components["schemas"]["AuditFindingCursorOrNull"];
-        };
-        AuditPage: {
-            audits: components["schemas"]["Audit"][];
-            next_cursor: components["schemas"]["UuidOrNull"];
-        };
-        /** @description Its progress; null unless it runs. */
-        AuditProgress: {
-            /** @description Kinds that are finished. */
-            checked: number;
-            /** @description All kinds. */
-            of: number;
-            lots: number;
-            links: number;
-        } | null;
-        /** @description Null until it is done. */
-        AuditSummary: {
-            /** @description The number of lots. */
-            lots: number;
-            /** @description The number of links. */
-            links: number;
-            /** @description The percentage by which a lot may weigh more than its inputs. */
-            tolerance_percent: string;
-            /** @description The limits by lot type, °C. */
-            temperatures: {
-                [key: string]: components["schemas"]["AuditRange"];
-            };
-            /** @description One entry a kind. */
-            findings: components["schemas"]["AuditCount"][];
-        } | null;
-        AuditRange: {
-            least: string;
-            most: string;
-        };
-        AuditCount: {
-            kind: components["schemas"]["AuditKind"];
-            severity: components["schemas"]["AuditSeverity"];
-            /** @description All that were found: new, still there and unknown. */
-            found: number;
-            new: number;
-            still_there: number;
-            unknown: number;
-            /** @description Of those that the audit before had kept. */
-            gone: number;
-            /**
-             * @description How many of the found are kept: at most 10,000 of a kind (1,000 cycles), those with the
-             *     smallest keys, so that two audits keep the same ones.
-             */
-            kept: number;
-            /** @description False: there are more than were found, which is possible for cycles alone. */
-            complete: boolean;
-        };
-        AuditFinding: {
-            kind: components["schemas"]["AuditKind"];
-            severity: components["schemas"]["AuditSeverity"];
-            standing: components["schemas"]["AuditStanding"];
-            /** @description The lots concerned, a link's parent before its child, a cycle's in their order (the first 50). */
-            lots: components["schemas"]["AuditedLot"][];
-            /**
-             * @description Its values, by kind: kilograms and °C as text (digits of 40 characters and more in
-             *     scientific notation), moments, counts.
-             */
-            numbers: {
-                [key: string]: string | number | null;
-            };
-        };
-        AuditedLot: {
-            id: components["schemas"]["Uuid"];
-            /** @description As it was when it was found. */
-            lot_code: string;
-        };
-        PublicKeys: {
-            keys: components["schemas"]["PublicKey"][];
-        };
-        PublicKey: {
-            /** @enum {string} */
-            kty: "OKP";
-            /** @enum {string} */
-            crv: "Ed25519";
-            /** @enum {string} */
-            alg: "EdDSA";
-            /** @enum {string} */
-            use: "sig";
-            kid: string;
-            x: string;
-        };
-        Liveness: {
-            /** @enum {string} */
-            status: "live";
-        };
-        Readiness: {
-            /** @enum {string} */
-            status: "ready";
-            /**
-             * @description The state of Valkey; `off` when the service has none.
-             * @enum {string}
-             */
-            valkey: "up" | "away" | "off";
-            /** @description Why Valkey can't be used: unreachable, silent, or Valkey's word for the state in which it refuses commands, such as readonly (it is a replica), loading, oom or noauth. */
-            valkey_problem?: string;
-        };
+        Error: Error;
+        Uuid: Uuid;
+        UuidOrNull: UuidOrNull;
+        UuidIn: UuidIn;
+        UuidInOrNull: UuidInOrNull;
+        LotTypeOrNull: LotTypeOrNull;
+        DecisionOrNull: DecisionOrNull;
+        DecimalOut: DecimalOut;
+        DecimalIn: DecimalIn;
+        MomentOut: MomentOut;
+        MomentIn: MomentIn;
+        JsonValue: JsonValue;
+        JsonValueIn: JsonValueIn;
+        FreeTextIn: FreeTextIn;
+        Health: Health;
+        Credentials: Credentials;
+        User: User;
+        Session: Session;
+        Lot: Lot;
+        NewLot: NewLot;
+        Trace: Trace;
+        NewQcDecision: NewQcDecision;
+        QcDecision: QcDecision;
+        NewDeepTrace: NewDeepTrace;
+        DeepTrace: DeepTrace;
+        DeepTraceLot: DeepTraceLot;
+        DeepTraceLink: DeepTraceLink;
+        DeepTraceTotal: DeepTraceTotal;
+        NewAudit: NewAudit;
+        AuditKind: AuditKind;
+        AuditSeverity: AuditSeverity;
+        AuditStanding: AuditStanding;
+        AuditFindingCursor: AuditFindingCursor;
+        AuditFindingCursorOrNull: AuditFindingCursorOrNull;
+        Audit: Audit;
+        AuditWithFindings: AuditWithFindings;
+        AuditPage: AuditPage;
+        AuditProgress: AuditProgress;
+        AuditSummary: AuditSummary;
+        AuditRange: AuditRange;
+        AuditCount: AuditCount;
+        AuditFinding: AuditFinding;
+        AuditedLot: AuditedLot;
+        PublicKeys: PublicKeys;
+        PublicKey: PublicKey;
+        Liveness: Liveness;
+        Readiness: Readiness;
     };
     responses: {
-        /** @description The body that the client has is still current. */
+        /** The body that the client has is still current. */
         NotModified: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -804,7 +405,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The body is no JSON, or the path holds a broken percent escape. */
+        /** The body is no JSON, or the path holds a broken percent escape. */
         BadRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -816,10 +417,10 @@ export interface components {
                  *       "error": "The body is not valid JSON: line 1, column 14"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description No account with this email and password. */
+        /** No account with this email and password. */
         WrongCredentials: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -827,10 +428,10 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description AUTH_MODE=required: no valid token. */
+        /** AUTH_MODE=required: no valid token. */
         Unauthorized: {
             headers: {
                 "WWW-Authenticate": components["headers"]["Challenge"];
@@ -843,10 +444,10 @@ export interface components {
                  *       "error": "The token is not valid, or not any more: log in again"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description AUTH_MODE=required: the role may not do this. */
+        /** AUTH_MODE=required: the role may not do this. */
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -858,10 +459,10 @@ export interface components {
                  *       "error": "Your role may not do this"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description There is no such lot. */
+        /** There is no such lot. */
         NotFound: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -874,10 +475,10 @@ export interface components {
                  *       "error": "Lot not found"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description There is no such lot. The sentence names a lot whose code differs in letter case. */
+        /** There is no such lot. The sentence names a lot whose code differs in letter case. */
         UnknownLot: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -890,10 +491,10 @@ export interface components {
                  *       "error": "Lot not found: mix-batch-88; lot codes are case-sensitive, and MIX-BATCH-88 exists"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description There is no such trace, or no such page of it, or it was deleted. */
+        /** There is no such trace, or no such page of it, or it was deleted. */
         NoSuchTrace: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -905,10 +506,10 @@ export interface components {
                  *       "error": "There is no such trace"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description There is no such audit. */
+        /** There is no such audit. */
         NoSuchAudit: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -920,10 +521,10 @@ export interface components {
                  *       "error": "There is no such audit"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description The path exists, but not with this method. */
+        /** The path exists, but not with this method. */
         MethodNotAllowed: {
             headers: {
                 Allow: components["headers"]["Allow"];
@@ -936,10 +537,10 @@ export interface components {
                  *       "error": "This path answers OPTIONS, POST"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description The body took too long to arrive. */
+        /** The body took too long to arrive. */
         TooSlow: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -951,12 +552,12 @@ export interface components {
                  *       "error": "The body took too long to arrive"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
         /**
-         * @description The code or id is taken, or a reference leads nowhere. With `Retry-After`: the first request
-         *     with this `Idempotency-Key` is still in progress.
+         * The code or id is taken, or a reference leads nowhere. With `Retry-After`: the first request
+         * with this `Idempotency-Key` is still in progress.
          */
         Conflict: {
             headers: {
@@ -970,10 +571,10 @@ export interface components {
                  *       "error": "Lot code RAW-1 is taken"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description The first request with this `Idempotency-Key` is still in progress. */
+        /** The first request with this `Idempotency-Key` is still in progress. */
         InFlight: {
             headers: {
                 "Retry-After": components["headers"]["RetryInFlight"];
@@ -986,10 +587,10 @@ export interface components {
                  *       "error": "The first request with this Idempotency-Key is still being worked on, try again shortly"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
+        /** The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
         TraceTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1001,10 +602,10 @@ export interface components {
                  *       "error": "The lot has more than 250000 links, or its trace more than 134217728 bytes: take it in pages with POST /api/traces"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description The body is larger than 102,400 bytes after inflating. */
+        /** The body is larger than 102,400 bytes after inflating. */
         TooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1016,10 +617,10 @@ export interface components {
                  *       "error": "The body is larger than 102400 bytes"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description The body is not application/json in UTF-8, plain, gzip or deflate. */
+        /** The body is not application/json in UTF-8, plain, gzip or deflate. */
         UnsupportedMediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1031,12 +632,12 @@ export interface components {
                  *       "error": "The body must be sent as application/json"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
         /**
-         * @description The request is JSON but outside this contract; details name the places. Or its
-         *     `Idempotency-Key` was used for another request.
+         * The request is JSON but outside this contract; details name the places. Or its
+         * `Idempotency-Key` was used for another request.
          */
         OutsideContract: {
             headers: {
@@ -1055,10 +656,10 @@ export interface components {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description Too many tries, or too much work of one account waits already. */
+        /** Too many tries, or too much work of one account waits already. */
         TooMany: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1071,10 +672,10 @@ export interface components {
                  *       "error": "Too many failed logins, try again later"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description A fault of the service; the log has its cause. */
+        /** A fault of the service; the log has its cause. */
         Fault: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1086,10 +687,10 @@ export interface components {
                  *       "error": "Something went wrong on our side"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
-        /** @description The database is unavailable or too slow, or the service is overloaded. */
+        /** The database is unavailable or too slow, or the service is overloaded. */
         Away: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1102,15 +703,15 @@ export interface components {
                  *       "error": "The database is away or too slow, try again shortly"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": Error;
             };
         };
     };
     parameters: {
         /**
-         * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-         *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-         *     response; see **Repeats**.
+         * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+         * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+         * response; see **Repeats**.
          * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
          */
         IdempotencyKey: string;
@@ -1118,47 +719,47 @@ export interface components {
     requestBodies: never;
     headers: {
         /**
-         * @description Weak validator of this body, for If-None-Match.
+         * Weak validator of this body, for If-None-Match.
          * @example W/"2c-E3q1hCP1fGP7k3UdH0Cq4Uo3Q1U"
          */
         ETag: string;
         /**
-         * @description Where the trace is.
+         * Where the trace is.
          * @example /api/traces/5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
          */
         TraceLocation: string;
         /**
-         * @description The methods of this path.
+         * The methods of this path.
          * @example GET, HEAD, OPTIONS
          */
         Allow: string;
         /**
-         * @description Where the audit is.
+         * Where the audit is.
          * @example /api/audits/44444444-4444-4444-8444-444444444401
          */
         AuditLocation: string;
         /**
-         * @description How to authenticate (RFC 6750).
+         * How to authenticate (RFC 6750).
          * @example Bearer realm="lotline", error="invalid_token"
          */
         Challenge: string;
         /**
-         * @description Seconds to wait before the next try.
+         * Seconds to wait before the next try.
          * @example 1
          */
         RetryAfter: string;
         /**
-         * @description Seconds to wait, where the first request with the key is still in progress.
+         * Seconds to wait, where the first request with the key is still in progress.
          * @example 1
          */
         RetryInFlight: string;
         /**
-         * @description Names the request in the service's log: the id that the client sent in `X-Request-Id`, or a
-         *     new one.
+         * Names the request in the service's log: the id that the client sent in `X-Request-Id`, or a
+         * new one.
          * @example 0f8f7a52-7d0c-4f4e-9a52-6f0b6f1f3c11
          */
         RequestId: string;
-        /** @description This is the first response again; the repeat had no effect. */
+        /** This is the first response again; the repeat had no effect. */
         IdempotencyReplayed: "true";
     };
     pathItems: never;
@@ -1174,7 +775,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The service is up. */
+            /** The service is up. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1188,7 +789,7 @@ export interface operations {
                      *       "timestamp": "2026-01-18T06:02:00.000Z"
                      *     }
                      */
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": Health;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1212,11 +813,11 @@ export interface operations {
                  *       "password": "correct horse battery staple"
                  *     }
                  */
-                "application/json": components["schemas"]["Credentials"];
+                "application/json": Credentials;
             };
         };
         responses: {
-            /** @description The account and a signed token. */
+            /** The account and a signed token. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1237,7 +838,7 @@ export interface operations {
                      *       "token": "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwMDAifQ.c2lnbmF0dXJl"
                      *     }
                      */
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": Session;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1257,9 +858,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1269,7 +870,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The token is no longer valid. */
+            /** The token is no longer valid. */
             204: {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -1293,7 +894,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The lot's code, percent-encoded. It must match exactly.
+                 * The lot's code, percent-encoded. It must match exactly.
                  * @example MIX-BATCH-88
                  */
                 lotCode: string;
@@ -1302,7 +903,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The lot with one hop in both directions. */
+            /** The lot with one hop in both directions. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1381,7 +982,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Trace"];
+                    "application/json": Trace;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1401,9 +1002,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1413,11 +1014,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewLot"];
+                "application/json": NewLot;
             };
         };
         responses: {
-            /** @description The lot as stored. */
+            /** The lot as stored. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1426,7 +1027,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Lot"];
+                    "application/json": Lot;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1447,9 +1048,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1459,11 +1060,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewQcDecision"];
+                "application/json": NewQcDecision;
             };
         };
         responses: {
-            /** @description The decision as stored. */
+            /** The decision as stored. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1472,7 +1073,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["QcDecision"];
+                    "application/json": QcDecision;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1493,9 +1094,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1511,11 +1112,11 @@ export interface operations {
                  *       "direction": "downstream"
                  *     }
                  */
-                "application/json": components["schemas"]["NewDeepTrace"];
+                "application/json": NewDeepTrace;
             };
         };
         responses: {
-            /** @description The trace is done; this is the first page. */
+            /** The trace is done; this is the first page. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1524,10 +1125,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeepTrace"];
+                    "application/json": DeepTrace;
                 };
             };
-            /** @description The trace waits or runs. */
+            /** The trace waits or runs. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1555,7 +1156,7 @@ export interface operations {
                      *       "result": null
                      *     }
                      */
-                    "application/json": components["schemas"]["DeepTrace"];
+                    "application/json": DeepTrace;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1576,15 +1177,15 @@ export interface operations {
     getDeepTrace: {
         parameters: {
             query?: {
-                /** @description The most lots and links on a page. */
+                /** The most lots and links on a page. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before, of the same trace; another's is 404. */
+                /** The `next_cursor` of the page before, of the same trace; another's is 404. */
                 cursor?: string;
             };
             header?: never;
             path: {
                 /**
-                 * @description The trace's id.
+                 * The trace's id.
                  * @example 5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
                  */
                 id: string;
@@ -1593,7 +1194,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The trace with one page of its result. */
+            /** The trace with one page of its result. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1601,7 +1202,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeepTrace"];
+                    "application/json": DeepTrace;
                     /**
                      * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"half_links":0,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.00"},{"lot_type":"MIX","lots":1,"weight_kg":"540.00"},{"lot_type":"FG","lots":1,"weight_kg":"530.00"}],"cycles":[],"cycles_truncated":false}}
                      *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":"6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418","phase_id":"00000000-0000-4000-8000-000000930007","operator_id":"00000000-0000-0000-0000-000000000002","weight_kg":"530.00","temperature_c":"-20.5","metadata":{"product":"Beef kebab, sliced, 1 kg","sku":"BK-1","pieces":530},"created_at":"2026-01-18T13:00:00.000Z","depth":2}
@@ -1625,10 +1226,10 @@ export interface operations {
     listAudits: {
         parameters: {
             query?: {
-                /** @description The most audits on a page. */
+                /** The most audits on a page. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: components["schemas"]["Uuid"];
+                /** The `next_cursor` of the page before. */
+                cursor?: Uuid;
             };
             header?: never;
             path?: never;
@@ -1636,7 +1237,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page of audits. */
+            /** One page of audits. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1708,7 +1309,7 @@ export interface operations {
                      *       "next_cursor": null
                      *     }
                      */
-                    "application/json": components["schemas"]["AuditPage"];
+                    "application/json": AuditPage;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1725,9 +1326,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -1738,11 +1339,11 @@ export interface operations {
         requestBody?: {
             content: {
                 /** @example {} */
-                "application/json": components["schemas"]["NewAudit"];
+                "application/json": NewAudit;
             };
         };
         responses: {
-            /** @description The audit that waits or runs. */
+            /** The audit that waits or runs. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1764,7 +1365,7 @@ export interface operations {
                      *       "summary": null
                      *     }
                      */
-                    "application/json": components["schemas"]["Audit"];
+                    "application/json": Audit;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1783,27 +1384,27 @@ export interface operations {
     getAudit: {
         parameters: {
             query?: {
-                /** @description Findings of this kind only. */
-                kind?: components["schemas"]["AuditKind"];
-                /** @description Findings of this severity only. */
-                severity?: components["schemas"]["AuditSeverity"];
-                /** @description Findings of this standing only. */
-                standing?: components["schemas"]["AuditStanding"];
-                /** @description The most findings on a page. */
+                /** Findings of this kind only. */
+                kind?: AuditKind;
+                /** Findings of this severity only. */
+                severity?: AuditSeverity;
+                /** Findings of this standing only. */
+                standing?: AuditStanding;
+                /** The most findings on a page. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: components["schemas"]["AuditFindingCursor"];
+                /** The `next_cursor` of the page before. */
+                cursor?: AuditFindingCursor;
             };
             header?: never;
             path: {
                 /** @example 44444444-4444-4444-8444-444444444401 */
-                id: components["schemas"]["Uuid"];
+                id: Uuid;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The audit, with one page of its findings. */
+            /** The audit, with one page of its findings. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1889,7 +1490,7 @@ export interface operations {
                      *       "next_cursor": null
                      *     }
                      */
-                    "application/json": components["schemas"]["AuditWithFindings"];
+                    "application/json": AuditWithFindings;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1912,7 +1513,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The keys that verify a token's signature. */
+            /** The keys that verify a token's signature. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1934,7 +1535,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["PublicKeys"];
+                    "application/json": PublicKeys;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1952,7 +1553,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The process is alive. */
+            /** The process is alive. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1965,7 +1566,7 @@ export interface operations {
                      *       "status": "live"
                      *     }
                      */
-                    "application/json": components["schemas"]["Liveness"];
+                    "application/json": Liveness;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1983,7 +1584,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The process can do its work. */
+            /** The process can do its work. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1997,7 +1598,7 @@ export interface operations {
                      *       "valkey": "up"
                      *     }
                      */
-                    "application/json": components["schemas"]["Readiness"];
+                    "application/json": Readiness;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -2015,7 +1616,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The counters of this process since its start. */
+            /** The counters of this process since its start. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2038,3 +1639,590 @@ export interface operations {
         };
     };
 }
+/** Every response that is not a success. */
+export type Error = {
+    /** One clear sentence. */
+    error: string;
+    /** The places of the request that are outside the contract, 100 of them at most. */
+    details?: {
+        /** Field names joined by dots; empty for the whole body. */
+        path: string;
+        /** What is wrong there. */
+        message: string;
+    }[];
+};
+/**
+ * 8-4-4-4-12 hexadecimal digits of either case; responses have lower case.
+ * @example 11111111-1111-1111-1111-111111111101
+ */
+export type Uuid = string;
+/**
+ * As Uuid, or null.
+ * @example 00000000-0000-4000-8000-000000940001
+ */
+export type UuidOrNull = string | null;
+/**
+ * 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
+ * enclose them.
+ * @example 11111111-1111-1111-1111-111111111101
+ */
+export type UuidIn = string;
+/**
+ * As UuidIn, or null.
+ * @example 00000000-0000-4000-8000-000000940001
+ */
+export type UuidInOrNull = string | null;
+/**
+ * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
+ * FG finished good.
+ */
+export type LotTypeOrNull = "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG" | null;
+export type DecisionOrNull = "PASS" | "HOLD" | "FAIL" | null;
+/**
+ * A decimal as text, scale kept. Old rows may hold NaN.
+ * @example 540.0
+ */
+export type DecimalOut = string | null;
+/**
+ * A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
+ * scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
+ * PostgreSQL 16 or newer.
+ * @example 12.50
+ * @example 12.5
+ */
+export type DecimalIn = number | string | null;
+/**
+ * UTC with milliseconds.
+ * @example 2026-01-18T07:01:02.123Z
+ */
+export type MomentOut = string | null;
+/**
+ * RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
+ * zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
+ * to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
+ * (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
+ * `now`, `epoch`, `infinity`) are refused.
+ * @example 2026-01-19T10:11:12.345Z
+ * @example 2026-01-19 10:11:12
+ * @example 2026-01-19
+ */
+export type MomentIn = string | null;
+/**
+ * Any JSON value, nested at most 32 deep.
+ * @example {
+ *       "supplier": "Duna"
+ *     }
+ */
+export type JsonValue = {
+    [key: string]: unknown;
+} | unknown[] | string | number | boolean | null;
+/**
+ * As JsonValue. Text is read as a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
+ * that is none is refused. A value with NUL, half a surrogate pair or a number beyond a double
+ * (`1e400`) at any depth is refused too.
+ * @example {
+ *       "supplier": "Duna"
+ *     }
+ */
+export type JsonValueIn = string | ({
+    [key: string]: unknown;
+} | unknown[] | number | boolean) | null;
+/** Text; a number, true or false is stored as its text. */
+export type FreeTextIn = string | number | boolean | null;
+export type Health = {
+    status: "ok";
+    timestamp: string;
+};
+export type Credentials = {
+    /** It must match exactly. */
+    email: string;
+    /**
+     * Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8, composed (NFC) or as it
+     * is sent. In `legacy` no password is refused.
+     */
+    password?: string;
+} & {
+    [key: string]: unknown;
+};
+export type User = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    id: Uuid;
+    email: string;
+    full_name: string | null;
+    role: "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER" | null;
+    /** UTC with milliseconds. */
+    created_at: MomentOut;
+    /** UTC with milliseconds. */
+    last_login: MomentOut;
+};
+export type Session = {
+    user: User;
+    /** A signed JWT (EdDSA), valid for 30 minutes. */
+    token: string;
+};
+/**
+ * @example {
+ *       "id": "22222222-2222-2222-2222-222222222201",
+ *       "lot_code": "MIX-BATCH-88",
+ *       "lot_type": "MIX",
+ *       "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+ *       "phase_id": "00000000-0000-4000-8000-000000930004",
+ *       "operator_id": "00000000-0000-0000-0000-000000000002",
+ *       "weight_kg": "540.00",
+ *       "temperature_c": "1.6",
+ *       "metadata": {
+ *         "recipe": "DONER-BEEF",
+ *         "minutes": 24
+ *       },
+ *       "created_at": "2026-01-18T06:35:00.000Z"
+ *     }
+ */
+export type Lot = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    id: Uuid;
+    lot_code: string;
+    /**
+     * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
+     * FG finished good.
+     */
+    lot_type: LotTypeOrNull;
+    /** As Uuid, or null. */
+    production_run_id: UuidOrNull;
+    /** As Uuid, or null. */
+    phase_id: UuidOrNull;
+    /** As Uuid, or null. */
+    operator_id: UuidOrNull;
+    /** A decimal as text, scale kept. Old rows may hold NaN. */
+    weight_kg: DecimalOut;
+    /** A decimal as text, scale kept. Old rows may hold NaN. */
+    temperature_c: DecimalOut;
+    /** Any JSON value, nested at most 32 deep. */
+    metadata: JsonValue;
+    /** UTC with milliseconds. */
+    created_at: MomentOut;
+};
+export type NewLot = {
+    /**
+     * 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
+     * enclose them.
+     */
+    id?: UuidIn;
+    /**
+     * The code that people scan. 650 characters always fit into the unique index, 2,600 if all
+     * are ASCII. A number, true or false is stored as its text.
+     */
+    lot_code: string | number | boolean;
+    /**
+     * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
+     * FG finished good.
+     */
+    lot_type?: LotTypeOrNull;
+    /** As UuidIn, or null. */
+    production_run_id?: UuidInOrNull;
+    /** As UuidIn, or null. */
+    phase_id?: UuidInOrNull;
+    /** As UuidIn, or null. */
+    operator_id?: UuidInOrNull;
+    /**
+     * A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
+     * scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
+     * PostgreSQL 16 or newer.
+     */
+    weight_kg?: DecimalIn;
+    /**
+     * A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
+     * scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
+     * PostgreSQL 16 or newer.
+     */
+    temperature_c?: DecimalIn;
+    /**
+     * As JsonValue. Text is read as a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
+     * that is none is refused. A value with NUL, half a surrogate pair or a number beyond a double
+     * (`1e400`) at any depth is refused too.
+     */
+    metadata?: JsonValueIn;
+    /**
+     * RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
+     * zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
+     * to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
+     * (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
+     * `now`, `epoch`, `infinity`) are refused.
+     */
+    created_at?: MomentIn;
+};
+export type Trace = {
+    central: Lot;
+    parents: Lot[];
+    children: Lot[];
+};
+export type NewQcDecision = {
+    /**
+     * 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
+     * enclose them.
+     */
+    id?: UuidIn;
+    /** As UuidIn, or null. */
+    lot_id?: UuidInOrNull;
+    /** As UuidIn, or null. */
+    qc_gate_id?: UuidInOrNull;
+    /** As UuidIn, or null. */
+    operator_id?: UuidInOrNull;
+    decision?: DecisionOrNull;
+    /** Text; a number, true or false is stored as its text. */
+    notes?: FreeTextIn;
+    /**
+     * A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
+     * scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
+     * PostgreSQL 16 or newer.
+     */
+    temperature_c?: DecimalIn;
+    /** Text; a number, true or false is stored as its text. */
+    digital_signature?: FreeTextIn;
+    /**
+     * RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
+     * zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
+     * to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
+     * (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
+     * `now`, `epoch`, `infinity`) are refused.
+     */
+    decided_at?: MomentIn;
+};
+export type QcDecision = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    id: Uuid;
+    /** As Uuid, or null. */
+    lot_id: UuidOrNull;
+    /** As Uuid, or null. */
+    qc_gate_id: UuidOrNull;
+    /** As Uuid, or null. */
+    operator_id: UuidOrNull;
+    decision: DecisionOrNull;
+    notes: string | null;
+    /** A decimal as text, scale kept. Old rows may hold NaN. */
+    temperature_c: DecimalOut;
+    digital_signature: string | null;
+    /** UTC with milliseconds. */
+    decided_at: MomentOut;
+};
+export type NewDeepTrace = {
+    /** It must match exactly. A number is read as its text. */
+    lot_code: string | number;
+    /**
+     * upstream: towards what it was made of · downstream: towards what was made of it · both:
+     * the lots of the two traces, each with the smaller depth, and the links of each.
+     */
+    direction: "upstream" | "downstream" | "both";
+    /** The most links from the traced lot. Null or absent, no limit. */
+    max_depth?: number | null;
+    /**
+     * The most lots; absent: 100,000. Of a level that doesn't fit, the lots with the smallest
+     * ids are kept, and only they are followed.
+     */
+    at_most?: number;
+};
+export type DeepTrace = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    id: Uuid;
+    /** `failed`: all attempts failed; request a new trace. */
+    state: "queued" | "running" | "done" | "failed" | "cancelled";
+    /** The lots found so far, and how deep. */
+    progress: {
+        lots: number;
+        depth: number;
+    };
+    lot_code: string;
+    direction: "upstream" | "downstream" | "both";
+    max_depth: number | null;
+    at_most: number;
+    /** UTC with milliseconds. */
+    created_at: MomentOut;
+    /** UTC with milliseconds. */
+    as_of: MomentOut;
+    /** A lot of the result, or a link at one, has changed since `as_of`. */
+    out_of_date: boolean;
+    /** Null until the state is `done`. */
+    result: {
+        /** As Lot, with the number of links from the traced lot. */
+        lots: DeepTraceLot[];
+        /**
+         * Each link between two of the lots, so a pair that is linked twice appears twice.
+         * Links with a missing side are counted in `half_links`.
+         */
+        links: DeepTraceLink[];
+        /** On all pages together. */
+        lot_count: number;
+        /** On all pages together. */
+        link_count: number;
+        /** The depth of the deepest lot. */
+        depth_reached: number;
+        /** There is more, deeper than `max_depth` or beyond `at_most`. */
+        truncated: boolean;
+        /**
+         * Links of the lots, in the direction of the trace, whose other side is missing. This
+         * is an error in the data: what lies beyond them is not in the result. All lots of the
+         * result count, also those at a limit. Null in a result that was stored before this
+         * was counted.
+         */
+        half_links: number | null;
+        /** By type of lot, in the order of production. */
+        totals: DeepTraceTotal[];
+        /**
+         * Lots that are their own ancestors, an error in the data: the codes of each cycle, in
+         * the direction of its links. Every lot that is on a cycle is on one of these.
+         */
+        cycles: string[][];
+        /** There were more than 100 of them, or more than 10,000 lots on them. */
+        cycles_truncated: boolean;
+        /** The `cursor` of the next page; null on the last one. */
+        next_cursor: string | null;
+    } | null;
+};
+/** As Lot, with the number of links from the traced lot. */
+export type DeepTraceLot = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    id: Uuid;
+    lot_code: string;
+    /**
+     * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
+     * FG finished good.
+     */
+    lot_type: LotTypeOrNull;
+    /** As Uuid, or null. */
+    production_run_id: UuidOrNull;
+    /** As Uuid, or null. */
+    phase_id: UuidOrNull;
+    /** As Uuid, or null. */
+    operator_id: UuidOrNull;
+    /** A decimal as text, scale kept. Old rows may hold NaN. */
+    weight_kg: DecimalOut;
+    /** A decimal as text, scale kept. Old rows may hold NaN. */
+    temperature_c: DecimalOut;
+    /** Any JSON value, nested at most 32 deep. */
+    metadata: JsonValue;
+    /** UTC with milliseconds. */
+    created_at: MomentOut;
+    depth: number;
+};
+export type DeepTraceLink = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    parent_lot_id: Uuid;
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    child_lot_id: Uuid;
+    /** A decimal as text, scale kept. Old rows may hold NaN. */
+    quantity_used_kg: DecimalOut;
+};
+export type DeepTraceTotal = {
+    /**
+     * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
+     * FG finished good.
+     */
+    lot_type: LotTypeOrNull;
+    lots: number;
+    /** Null when none of them has a weight. */
+    weight_kg: DecimalOut;
+};
+/** Nothing to choose from yet. */
+export type NewAudit = Record<string, never>;
+/**
+ * **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
+ * cycles share lots, enough of them are found that each lot is on one.
+ * **self_link** (critical): a link from a lot to itself.
+ * **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
+ * had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
+ * decision counts; decisions without a time or a verdict don't.
+ * **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
+ * decision of a gate is HOLD or FAIL.
+ * **half_link** (major): a link without parent or without child.
+ * **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
+ * **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
+ * **made_of_nothing** (major): a lot that isn't RAW and has no parents.
+ * **orphan** (minor): a lot that isn't RAW and that no link names.
+ * **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
+ * **negative_weight**, **negative_quantity** (major): less than nothing.
+ * **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
+ * **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
+ */
+export type AuditKind = "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
+export type AuditSeverity = "critical" | "major" | "minor";
+/**
+ * Compared with the last audit that was done: **new**, **still_there**, or **gone** (found
+ * then and not now; it appears once, with its last numbers). **unknown**: the last audit had
+ * found more of the kind than it kept.
+ */
+export type AuditStanding = "new" | "still_there" | "gone" | "unknown";
+/** A position between findings. */
+export type AuditFindingCursor = string;
+/** As AuditFindingCursor, or null after the last finding. */
+export type AuditFindingCursorOrNull = string | null;
+export type Audit = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    id: Uuid;
+    state: "queued" | "running" | "done" | "failed" | "cancelled";
+    /** Its progress; null unless it runs. */
+    progress: AuditProgress;
+    /** UTC with milliseconds. */
+    created_at: MomentOut;
+    /** The moment whose lots, links and decisions it has read. */
+    as_of: MomentOut;
+    /** UTC with milliseconds. */
+    finished_at: MomentOut;
+    /** The audit before, with which its findings were compared. */
+    compared_with: UuidOrNull;
+    /** Null until it is done. */
+    summary: AuditSummary;
+};
+export type AuditWithFindings = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    id: Uuid;
+    state: "queued" | "running" | "done" | "failed" | "cancelled";
+    /** Its progress; null unless it runs. */
+    progress: AuditProgress;
+    /** UTC with milliseconds. */
+    created_at: MomentOut;
+    /** UTC with milliseconds. */
+    as_of: MomentOut;
+    /** UTC with milliseconds. */
+    finished_at: MomentOut;
+    /** As Uuid, or null. */
+    compared_with: UuidOrNull;
+    /** Null until it is done. */
+    summary: AuditSummary;
+    findings: AuditFinding[];
+    /** As AuditFindingCursor, or null after the last finding. */
+    next_cursor: AuditFindingCursorOrNull;
+};
+export type AuditPage = {
+    audits: Audit[];
+    /** As Uuid, or null. */
+    next_cursor: UuidOrNull;
+};
+/** Its progress; null unless it runs. */
+export type AuditProgress = {
+    /** Kinds that are finished. */
+    checked: number;
+    /** All kinds. */
+    of: number;
+    lots: number;
+    links: number;
+} | null;
+/** Null until it is done. */
+export type AuditSummary = {
+    /** The number of lots. */
+    lots: number;
+    /** The number of links. */
+    links: number;
+    /** The percentage by which a lot may weigh more than its inputs. */
+    tolerance_percent: string;
+    /** The limits by lot type, °C. */
+    temperatures: {
+        [key: string]: AuditRange;
+    };
+    /** One entry a kind. */
+    findings: AuditCount[];
+} | null;
+export type AuditRange = {
+    least: string;
+    most: string;
+};
+export type AuditCount = {
+    /**
+     * **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
+     * cycles share lots, enough of them are found that each lot is on one.
+     * **self_link** (critical): a link from a lot to itself.
+     * **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
+     * had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
+     * decision counts; decisions without a time or a verdict don't.
+     * **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
+     * decision of a gate is HOLD or FAIL.
+     * **half_link** (major): a link without parent or without child.
+     * **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
+     * **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
+     * **made_of_nothing** (major): a lot that isn't RAW and has no parents.
+     * **orphan** (minor): a lot that isn't RAW and that no link names.
+     * **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
+     * **negative_weight**, **negative_quantity** (major): less than nothing.
+     * **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
+     * **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
+     */
+    kind: AuditKind;
+    severity: AuditSeverity;
+    /** All that were found: new, still there and unknown. */
+    found: number;
+    new: number;
+    still_there: number;
+    unknown: number;
+    /** Of those that the audit before had kept. */
+    gone: number;
+    /**
+     * How many of the found are kept: at most 10,000 of a kind (1,000 cycles), those with the
+     * smallest keys, so that two audits keep the same ones.
+     */
+    kept: number;
+    /** False: there are more than were found, which is possible for cycles alone. */
+    complete: boolean;
+};
+export type AuditFinding = {
+    /**
+     * **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
+     * cycles share lots, enough of them are found that each lot is on one.
+     * **self_link** (critical): a link from a lot to itself.
+     * **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
+     * had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
+     * decision counts; decisions without a time or a verdict don't.
+     * **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
+     * decision of a gate is HOLD or FAIL.
+     * **half_link** (major): a link without parent or without child.
+     * **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
+     * **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
+     * **made_of_nothing** (major): a lot that isn't RAW and has no parents.
+     * **orphan** (minor): a lot that isn't RAW and that no link names.
+     * **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
+     * **negative_weight**, **negative_quantity** (major): less than nothing.
+     * **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
+     * **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
+     */
+    kind: AuditKind;
+    severity: AuditSeverity;
+    /**
+     * Compared with the last audit that was done: **new**, **still_there**, or **gone** (found
+     * then and not now; it appears once, with its last numbers). **unknown**: the last audit had
+     * found more of the kind than it kept.
+     */
+    standing: AuditStanding;
+    /** The lots concerned, a link's parent before its child, a cycle's in their order (the first 50). */
+    lots: AuditedLot[];
+    /**
+     * Its values, by kind: kilograms and °C as text (digits of 40 characters and more in
+     * scientific notation), moments, counts.
+     */
+    numbers: {
+        [key: string]: string | number | null;
+    };
+};
+export type AuditedLot = {
+    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    id: Uuid;
+    /** As it was when it was found. */
+    lot_code: string;
+};
+export type PublicKeys = {
+    keys: PublicKey[];
+};
+export type PublicKey = {
+    kty: "OKP";
+    crv: "Ed25519";
+    alg: "EdDSA";
+    use: "sig";
+    kid: string;
+    x: string;
+};
+export type Liveness = {
+    status: "live";
+};
+export type Readiness = {
+    status: "ready";
+    /** The state of Valkey; `off` when the service has none. */
+    valkey: "up" | "away" | "off";
+    /** Why Valkey can't be used: unreachable, silent, or Valkey's word for the state in which it refuses commands, such as readonly (it is a replica), loading, oom or noauth. */
+    valkey_problem?: string;
+};
