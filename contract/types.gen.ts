@@ -347,52 +347,67 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Error: Error;
+        ErrorResponse: ErrorResponse;
+        ErrorDetail: ErrorDetail;
         Uuid: Uuid;
-        UuidOrNull: UuidOrNull;
-        UuidIn: UuidIn;
-        UuidInOrNull: UuidInOrNull;
-        LotTypeOrNull: LotTypeOrNull;
-        DecisionOrNull: DecisionOrNull;
-        DecimalOut: DecimalOut;
-        DecimalIn: DecimalIn;
-        MomentOut: MomentOut;
-        MomentIn: MomentIn;
+        UuidInput: UuidInput;
+        Decimal: Decimal;
+        DecimalInput: DecimalInput;
+        Timestamp: Timestamp;
+        TimestampInput: TimestampInput;
         JsonValue: JsonValue;
-        JsonValueIn: JsonValueIn;
-        FreeTextIn: FreeTextIn;
+        JsonValueInput: JsonValueInput;
+        TextInput: TextInput;
+        LotCodeInput: LotCodeInput;
+        LotType: LotType;
+        QcVerdict: QcVerdict;
+        Role: Role;
+        JobState: JobState;
+        TraceDirection: TraceDirection;
+        HealthStatus: HealthStatus;
         Health: Health;
         Credentials: Credentials;
         User: User;
         Session: Session;
         Lot: Lot;
-        NewLot: NewLot;
+        LotInput: LotInput;
         Trace: Trace;
-        NewQcDecision: NewQcDecision;
+        QcDecisionInput: QcDecisionInput;
         QcDecision: QcDecision;
-        NewDeepTrace: NewDeepTrace;
+        DeepTraceInput: DeepTraceInput;
         DeepTrace: DeepTrace;
+        DeepTraceProgress: DeepTraceProgress;
+        DeepTraceResult: DeepTraceResult;
         DeepTraceLot: DeepTraceLot;
         DeepTraceLink: DeepTraceLink;
         DeepTraceTotal: DeepTraceTotal;
-        NewAudit: NewAudit;
-        AuditKind: AuditKind;
-        AuditSeverity: AuditSeverity;
-        AuditStanding: AuditStanding;
+        AuditInput: AuditInput;
+        AuditFindingKind: AuditFindingKind;
+        AuditFindingSeverity: AuditFindingSeverity;
+        AuditFindingStanding: AuditFindingStanding;
         AuditFindingCursor: AuditFindingCursor;
-        AuditFindingCursorOrNull: AuditFindingCursorOrNull;
         Audit: Audit;
         AuditWithFindings: AuditWithFindings;
         AuditPage: AuditPage;
         AuditProgress: AuditProgress;
         AuditSummary: AuditSummary;
-        AuditRange: AuditRange;
-        AuditCount: AuditCount;
+        AuditTemperatures: AuditTemperatures;
+        TemperatureRange: TemperatureRange;
+        AuditFindingCount: AuditFindingCount;
         AuditFinding: AuditFinding;
+        AuditFindingNumbers: AuditFindingNumbers;
+        AuditFindingNumber: AuditFindingNumber;
         AuditedLot: AuditedLot;
-        PublicKeys: PublicKeys;
-        PublicKey: PublicKey;
+        SigningKeySet: SigningKeySet;
+        SigningKey: SigningKey;
+        SigningKeyType: SigningKeyType;
+        SigningKeyCurve: SigningKeyCurve;
+        SigningKeyAlgorithm: SigningKeyAlgorithm;
+        SigningKeyUse: SigningKeyUse;
+        LivenessStatus: LivenessStatus;
         Liveness: Liveness;
+        ReadinessStatus: ReadinessStatus;
+        ValkeyState: ValkeyState;
         Readiness: Readiness;
     };
     responses: {
@@ -417,7 +432,7 @@ export interface components {
                  *       "error": "The body is not valid JSON: line 1, column 14"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** No account with this email and password. */
@@ -428,7 +443,7 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** AUTH_MODE=required: no valid token. */
@@ -444,7 +459,7 @@ export interface components {
                  *       "error": "The token is not valid, or not any more: log in again"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** AUTH_MODE=required: the role may not do this. */
@@ -459,7 +474,7 @@ export interface components {
                  *       "error": "Your role may not do this"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** There is no such lot. */
@@ -475,7 +490,7 @@ export interface components {
                  *       "error": "Lot not found"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** There is no such lot. The sentence names a lot whose code differs in letter case. */
@@ -491,7 +506,7 @@ export interface components {
                  *       "error": "Lot not found: mix-batch-88; lot codes are case-sensitive, and MIX-BATCH-88 exists"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** There is no such trace, or no such page of it, or it was deleted. */
@@ -506,7 +521,7 @@ export interface components {
                  *       "error": "There is no such trace"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** There is no such audit. */
@@ -521,7 +536,7 @@ export interface components {
                  *       "error": "There is no such audit"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** The path exists, but not with this method. */
@@ -537,7 +552,7 @@ export interface components {
                  *       "error": "This path answers OPTIONS, POST"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** The body took too long to arrive. */
@@ -552,7 +567,7 @@ export interface components {
                  *       "error": "The body took too long to arrive"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /**
@@ -571,7 +586,7 @@ export interface components {
                  *       "error": "Lot code RAW-1 is taken"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** The first request with this `Idempotency-Key` is still in progress. */
@@ -587,7 +602,7 @@ export interface components {
                  *       "error": "The first request with this Idempotency-Key is still being worked on, try again shortly"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
@@ -602,7 +617,7 @@ export interface components {
                  *       "error": "The lot has more than 250000 links, or its trace more than 134217728 bytes: take it in pages with POST /api/traces"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** The body is larger than 102,400 bytes after inflating. */
@@ -617,7 +632,7 @@ export interface components {
                  *       "error": "The body is larger than 102400 bytes"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** The body is not application/json in UTF-8, plain, gzip or deflate. */
@@ -632,7 +647,7 @@ export interface components {
                  *       "error": "The body must be sent as application/json"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /**
@@ -656,7 +671,7 @@ export interface components {
                  *       ]
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** Too many tries, or too much work of one account waits already. */
@@ -672,7 +687,7 @@ export interface components {
                  *       "error": "Too many failed logins, try again later"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** A fault of the service; the log has its cause. */
@@ -687,7 +702,7 @@ export interface components {
                  *       "error": "Something went wrong on our side"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
         /** The database is unavailable or too slow, or the service is overloaded. */
@@ -703,7 +718,7 @@ export interface components {
                  *       "error": "The database is away or too slow, try again shortly"
                  *     }
                  */
-                "application/json": Error;
+                "application/json": ErrorResponse;
             };
         };
     };
@@ -1014,7 +1029,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": NewLot;
+                "application/json": LotInput;
             };
         };
         responses: {
@@ -1060,7 +1075,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": NewQcDecision;
+                "application/json": QcDecisionInput;
             };
         };
         responses: {
@@ -1112,7 +1127,7 @@ export interface operations {
                  *       "direction": "downstream"
                  *     }
                  */
-                "application/json": NewDeepTrace;
+                "application/json": DeepTraceInput;
             };
         };
         responses: {
@@ -1188,7 +1203,7 @@ export interface operations {
                  * The trace's id.
                  * @example 5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
                  */
-                id: string;
+                id: Uuid;
             };
             cookie?: never;
         };
@@ -1339,7 +1354,7 @@ export interface operations {
         requestBody?: {
             content: {
                 /** @example {} */
-                "application/json": NewAudit;
+                "application/json": AuditInput;
             };
         };
         responses: {
@@ -1385,11 +1400,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** Findings of this kind only. */
-                kind?: AuditKind;
+                kind?: AuditFindingKind;
                 /** Findings of this severity only. */
-                severity?: AuditSeverity;
+                severity?: AuditFindingSeverity;
                 /** Findings of this standing only. */
-                standing?: AuditStanding;
+                standing?: AuditFindingStanding;
                 /** The most findings on a page. */
                 limit?: number;
                 /** The `next_cursor` of the page before. */
@@ -1397,7 +1412,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @example 44444444-4444-4444-8444-444444444401 */
+                /**
+                 * The audit's id.
+                 * @example 44444444-4444-4444-8444-444444444401
+                 */
                 id: Uuid;
             };
             cookie?: never;
@@ -1535,7 +1553,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": PublicKeys;
+                    "application/json": SigningKeySet;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1639,128 +1657,150 @@ export interface operations {
         };
     };
 }
-/** Every response that is not a success. */
-export type Error = {
-    /** One clear sentence. */
+/** The body of every response that is not a success. */
+export type ErrorResponse = {
+    /** What is wrong, in one sentence. */
     error: string;
     /** The places of the request that are outside the contract, 100 of them at most. */
-    details?: {
-        /** Field names joined by dots; empty for the whole body. */
-        path: string;
-        /** What is wrong there. */
-        message: string;
-    }[];
+    details?: ErrorDetail[];
+};
+/** One place of a request that is outside the contract. */
+export type ErrorDetail = {
+    /** Field names joined by dots; empty for the whole body. */
+    path: string;
+    /** What is wrong there. */
+    message: string;
 };
 /**
- * 8-4-4-4-12 hexadecimal digits of either case; responses have lower case.
+ * A UUID: 8-4-4-4-12 hexadecimal digits. Requests may use either case; responses have lower
+ * case.
  * @example 11111111-1111-1111-1111-111111111101
  */
 export type Uuid = string;
 /**
- * As Uuid, or null.
- * @example 00000000-0000-4000-8000-000000940001
- */
-export type UuidOrNull = string | null;
-/**
- * 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
- * enclose them.
+ * A UUID in any spelling that PostgreSQL reads: 32 hexadecimal digits of either case. A dash
+ * may follow any four of them, and braces may enclose them.
  * @example 11111111-1111-1111-1111-111111111101
  */
-export type UuidIn = string;
+export type UuidInput = string;
 /**
- * As UuidIn, or null.
- * @example 00000000-0000-4000-8000-000000940001
- */
-export type UuidInOrNull = string | null;
-/**
- * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
- * FG finished good.
- */
-export type LotTypeOrNull = "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG" | null;
-export type DecisionOrNull = "PASS" | "HOLD" | "FAIL" | null;
-/**
- * A decimal as text, scale kept. Old rows may hold NaN.
+ * A decimal as text that keeps its scale. Old rows may hold NaN.
  * @example 540.0
  */
-export type DecimalOut = string | null;
+export type Decimal = string;
 /**
- * A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
- * scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
+ * A decimal: text, stored with its scale, a finite JSON number, stored as JavaScript writes it,
+ * or null. Spaces around text don't count. Text with `0x`, `0o`, `0b` or underscores needs
  * PostgreSQL 16 or newer.
  * @example 12.50
  * @example 12.5
  */
-export type DecimalIn = number | string | null;
+export type DecimalInput = string | number | null;
 /**
- * UTC with milliseconds.
+ * A time in UTC with milliseconds (RFC 3339).
  * @example 2026-01-18T07:01:02.123Z
  */
-export type MomentOut = string | null;
+export type Timestamp = string;
 /**
- * RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
- * zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
- * to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
- * (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
- * `now`, `epoch`, `infinity`) are refused.
+ * A time of RFC 3339, or a date with or without a time of day. Without an offset it is in the
+ * server's time zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is
+ * one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that
+ * PostgreSQL reads (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a
+ * moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused.
  * @example 2026-01-19T10:11:12.345Z
  * @example 2026-01-19 10:11:12
  * @example 2026-01-19
  */
-export type MomentIn = string | null;
+export type TimestampInput = string;
 /**
  * Any JSON value, nested at most 32 deep.
  * @example {
  *       "supplier": "Duna"
  *     }
  */
-export type JsonValue = {
-    [key: string]: unknown;
-} | unknown[] | string | number | boolean | null;
+export type JsonValue = unknown;
 /**
- * As JsonValue. Text is read as a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
- * that is none is refused. A value with NUL, half a surrogate pair or a number beyond a double
- * (`1e400`) at any depth is refused too.
+ * Any JSON value, nested at most 32 deep. Text is read as a JSON document (`"{\"a\":1}"` is
+ * stored as `{"a": 1}`); text that is none is refused. A value with NUL, half a surrogate pair
+ * or a number beyond a double (`1e400`) at any depth is refused too.
  * @example {
  *       "supplier": "Duna"
  *     }
  */
-export type JsonValueIn = string | ({
-    [key: string]: unknown;
-} | unknown[] | number | boolean) | null;
-/** Text; a number, true or false is stored as its text. */
-export type FreeTextIn = string | number | boolean | null;
+export type JsonValueInput = unknown;
+/**
+ * Text, or null; a number, true or false is stored as its text.
+ * @example Label is smeared
+ */
+export type TextInput = string | number | boolean | null;
+/**
+ * The code that people scan. 650 characters always fit into the unique index, 2,600 if all are
+ * ASCII. A number, true or false is read as its text.
+ * @example RAW-20260118-DUNA-0001
+ */
+export type LotCodeInput = string | number | boolean;
+/**
+ * The kind of a lot: RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered ·
+ * FRZ frozen · FG finished good.
+ */
+export type LotType = "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG";
+/** The verdict of a QC gate about a lot. */
+export type QcVerdict = "PASS" | "HOLD" | "FAIL";
+/** The role of an account, which decides what it may do. */
+export type Role = "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER";
+/** The state of background work. `failed`: all attempts failed; request the work again. */
+export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
+/**
+ * The direction of a trace. upstream: towards what the lot was made of · downstream: towards
+ * what was made of it · both: the lots of the two traces, each with the smaller depth, and the
+ * links of each.
+ */
+export type TraceDirection = "upstream" | "downstream" | "both";
+/** The status of a service that is up. */
+export type HealthStatus = "ok";
+/** The service is up. */
 export type Health = {
-    status: "ok";
-    timestamp: string;
+    /** The status of a service that is up. */
+    status: HealthStatus;
+    /** The time of the response. */
+    timestamp: Timestamp;
 };
+/** The credentials of an account. Further fields are ignored. */
 export type Credentials = {
-    /** It must match exactly. */
+    /** The account's email. It must match exactly. */
     email: string;
     /**
-     * Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8, composed (NFC) or as it
-     * is sent. In `legacy` no password is refused.
+     * The account's password. Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8,
+     * composed (NFC) or as it is sent. In `legacy` no password is refused.
      */
     password?: string;
 } & {
     [key: string]: unknown;
 };
+/** An account. */
 export type User = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    /** The account's id. */
     id: Uuid;
+    /** The account's email. */
     email: string;
+    /** The person's name. */
     full_name: string | null;
-    role: "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER" | null;
-    /** UTC with milliseconds. */
-    created_at: MomentOut;
-    /** UTC with milliseconds. */
-    last_login: MomentOut;
+    /** The account's role. */
+    role: Role | null;
+    /** When the account was created. */
+    created_at: Timestamp | null;
+    /** The login before. */
+    last_login: Timestamp | null;
 };
+/** The account that logged in, and its token. */
 export type Session = {
+    /** The account. */
     user: User;
     /** A signed JWT (EdDSA), valid for 30 minutes. */
     token: string;
 };
 /**
+ * A lot as stored.
  * @example {
  *       "id": "22222222-2222-2222-2222-222222222201",
  *       "lot_code": "MIX-BATCH-88",
@@ -1778,140 +1818,107 @@ export type Session = {
  *     }
  */
 export type Lot = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    /** The lot's id. */
     id: Uuid;
+    /** The code that people scan, unique in the plant. */
     lot_code: string;
-    /**
-     * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
-     * FG finished good.
-     */
-    lot_type: LotTypeOrNull;
-    /** As Uuid, or null. */
-    production_run_id: UuidOrNull;
-    /** As Uuid, or null. */
-    phase_id: UuidOrNull;
-    /** As Uuid, or null. */
-    operator_id: UuidOrNull;
-    /** A decimal as text, scale kept. Old rows may hold NaN. */
-    weight_kg: DecimalOut;
-    /** A decimal as text, scale kept. Old rows may hold NaN. */
-    temperature_c: DecimalOut;
-    /** Any JSON value, nested at most 32 deep. */
+    /** The lot's kind. */
+    lot_type: LotType | null;
+    /** The production run that made it. */
+    production_run_id: Uuid | null;
+    /** The phase of production in which it was made. */
+    phase_id: Uuid | null;
+    /** The account of the operator who recorded it. */
+    operator_id: Uuid | null;
+    /** Its weight in kilograms. */
+    weight_kg: Decimal | null;
+    /** Its temperature in °C. */
+    temperature_c: Decimal | null;
+    /** What else was recorded. */
     metadata: JsonValue;
-    /** UTC with milliseconds. */
-    created_at: MomentOut;
+    /** When it was made. */
+    created_at: Timestamp | null;
 };
-export type NewLot = {
-    /**
-     * 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
-     * enclose them.
-     */
-    id?: UuidIn;
-    /**
-     * The code that people scan. 650 characters always fit into the unique index, 2,600 if all
-     * are ASCII. A number, true or false is stored as its text.
-     */
-    lot_code: string | number | boolean;
-    /**
-     * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
-     * FG finished good.
-     */
-    lot_type?: LotTypeOrNull;
-    /** As UuidIn, or null. */
-    production_run_id?: UuidInOrNull;
-    /** As UuidIn, or null. */
-    phase_id?: UuidInOrNull;
-    /** As UuidIn, or null. */
-    operator_id?: UuidInOrNull;
-    /**
-     * A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
-     * scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
-     * PostgreSQL 16 or newer.
-     */
-    weight_kg?: DecimalIn;
-    /**
-     * A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
-     * scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
-     * PostgreSQL 16 or newer.
-     */
-    temperature_c?: DecimalIn;
-    /**
-     * As JsonValue. Text is read as a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
-     * that is none is refused. A value with NUL, half a surrogate pair or a number beyond a double
-     * (`1e400`) at any depth is refused too.
-     */
-    metadata?: JsonValueIn;
-    /**
-     * RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
-     * zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
-     * to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
-     * (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
-     * `now`, `epoch`, `infinity`) are refused.
-     */
-    created_at?: MomentIn;
+/** A lot to store. A field that is absent gets its default. */
+export type LotInput = {
+    /** The lot's id; absent, a new one. */
+    id?: UuidInput;
+    /** The code that people scan, unique in the plant. */
+    lot_code: LotCodeInput;
+    /** The lot's kind. */
+    lot_type?: LotType | null;
+    /** The production run that made it. */
+    production_run_id?: UuidInput | null;
+    /** The phase of production in which it was made. */
+    phase_id?: UuidInput | null;
+    /** The account of the operator who recorded it. */
+    operator_id?: UuidInput | null;
+    /** Its weight in kilograms. */
+    weight_kg?: DecimalInput;
+    /** Its temperature in °C. */
+    temperature_c?: DecimalInput;
+    /** What else is to be recorded; absent, an empty object. */
+    metadata?: JsonValueInput;
+    /** When it was made; absent, now. */
+    created_at?: TimestampInput | null;
 };
+/** One lot with its parents and children, one hop. */
 export type Trace = {
+    /** The lot itself. */
     central: Lot;
+    /** The lots that it was made of, one entry a link. */
     parents: Lot[];
+    /** The lots made of it, one entry a link. */
     children: Lot[];
 };
-export type NewQcDecision = {
-    /**
-     * 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
-     * enclose them.
-     */
-    id?: UuidIn;
-    /** As UuidIn, or null. */
-    lot_id?: UuidInOrNull;
-    /** As UuidIn, or null. */
-    qc_gate_id?: UuidInOrNull;
-    /** As UuidIn, or null. */
-    operator_id?: UuidInOrNull;
-    decision?: DecisionOrNull;
-    /** Text; a number, true or false is stored as its text. */
-    notes?: FreeTextIn;
-    /**
-     * A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
-     * scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
-     * PostgreSQL 16 or newer.
-     */
-    temperature_c?: DecimalIn;
-    /** Text; a number, true or false is stored as its text. */
-    digital_signature?: FreeTextIn;
-    /**
-     * RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
-     * zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
-     * to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
-     * (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
-     * `now`, `epoch`, `infinity`) are refused.
-     */
-    decided_at?: MomentIn;
+/** A decision to store, with at least one field. */
+export type QcDecisionInput = {
+    /** The decision's id; absent, a new one. */
+    id?: UuidInput;
+    /** The lot that it is about. */
+    lot_id?: UuidInput | null;
+    /** The QC gate that decided. */
+    qc_gate_id?: UuidInput | null;
+    /** The account of the operator who decided. */
+    operator_id?: UuidInput | null;
+    /** The verdict. */
+    decision?: QcVerdict | null;
+    /** Notes of the operator. */
+    notes?: TextInput;
+    /** The temperature that was measured, in °C. */
+    temperature_c?: DecimalInput;
+    /** The signature of the operator. */
+    digital_signature?: TextInput;
+    /** When it was decided; absent, now. */
+    decided_at?: TimestampInput | null;
 };
+/** A decision of a QC gate about a lot, as stored. */
 export type QcDecision = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    /** The decision's id. */
     id: Uuid;
-    /** As Uuid, or null. */
-    lot_id: UuidOrNull;
-    /** As Uuid, or null. */
-    qc_gate_id: UuidOrNull;
-    /** As Uuid, or null. */
-    operator_id: UuidOrNull;
-    decision: DecisionOrNull;
+    /** The lot that it is about. */
+    lot_id: Uuid | null;
+    /** The QC gate that decided. */
+    qc_gate_id: Uuid | null;
+    /** The account of the operator who decided. */
+    operator_id: Uuid | null;
+    /** The verdict. */
+    decision: QcVerdict | null;
+    /** Notes of the operator. */
     notes: string | null;
-    /** A decimal as text, scale kept. Old rows may hold NaN. */
-    temperature_c: DecimalOut;
+    /** The temperature that was measured, in °C. */
+    temperature_c: Decimal | null;
+    /** The signature of the operator. */
     digital_signature: string | null;
-    /** UTC with milliseconds. */
-    decided_at: MomentOut;
+    /** When it was decided. */
+    decided_at: Timestamp | null;
 };
-export type NewDeepTrace = {
-    /** It must match exactly. A number is read as its text. */
-    lot_code: string | number;
-    /**
-     * upstream: towards what it was made of · downstream: towards what was made of it · both:
-     * the lots of the two traces, each with the smaller depth, and the links of each.
-     */
-    direction: "upstream" | "downstream" | "both";
+/** The trace to take. */
+export type DeepTraceInput = {
+    /** The code of the traced lot. It must match exactly. */
+    lot_code: LotCodeInput;
+    /** The direction of the trace. */
+    direction: TraceDirection;
     /** The most links from the traced lot. Null or absent, no limit. */
     max_depth?: number | null;
     /**
@@ -1920,110 +1927,121 @@ export type NewDeepTrace = {
      */
     at_most?: number;
 };
+/** A trace through all levels, its progress and one page of its result. */
 export type DeepTrace = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    /** The trace's id. */
     id: Uuid;
-    /** `failed`: all attempts failed; request a new trace. */
-    state: "queued" | "running" | "done" | "failed" | "cancelled";
-    /** The lots found so far, and how deep. */
-    progress: {
-        lots: number;
-        depth: number;
-    };
+    /** Whether the trace waits, runs or is done. */
+    state: JobState;
+    /** How far the trace is. */
+    progress: DeepTraceProgress;
+    /** The code of the traced lot. */
     lot_code: string;
-    direction: "upstream" | "downstream" | "both";
+    /** The direction of the trace. */
+    direction: TraceDirection;
+    /** The requested limit of the depth; null without one. */
     max_depth: number | null;
+    /** The limit of the number of lots. */
     at_most: number;
-    /** UTC with milliseconds. */
-    created_at: MomentOut;
-    /** UTC with milliseconds. */
-    as_of: MomentOut;
+    /** When the trace was requested. */
+    created_at: Timestamp;
+    /** The moment that the result shows; null until there is one. */
+    as_of: Timestamp | null;
     /** A lot of the result, or a link at one, has changed since `as_of`. */
     out_of_date: boolean;
-    /** Null until the state is `done`. */
-    result: {
-        /** As Lot, with the number of links from the traced lot. */
-        lots: DeepTraceLot[];
-        /**
-         * Each link between two of the lots, so a pair that is linked twice appears twice.
-         * Links with a missing side are counted in `half_links`.
-         */
-        links: DeepTraceLink[];
-        /** On all pages together. */
-        lot_count: number;
-        /** On all pages together. */
-        link_count: number;
-        /** The depth of the deepest lot. */
-        depth_reached: number;
-        /** There is more, deeper than `max_depth` or beyond `at_most`. */
-        truncated: boolean;
-        /**
-         * Links of the lots, in the direction of the trace, whose other side is missing. This
-         * is an error in the data: what lies beyond them is not in the result. All lots of the
-         * result count, also those at a limit. Null in a result that was stored before this
-         * was counted.
-         */
-        half_links: number | null;
-        /** By type of lot, in the order of production. */
-        totals: DeepTraceTotal[];
-        /**
-         * Lots that are their own ancestors, an error in the data: the codes of each cycle, in
-         * the direction of its links. Every lot that is on a cycle is on one of these.
-         */
-        cycles: string[][];
-        /** There were more than 100 of them, or more than 10,000 lots on them. */
-        cycles_truncated: boolean;
-        /** The `cursor` of the next page; null on the last one. */
-        next_cursor: string | null;
-    } | null;
+    /** One page of the result; null until the state is `done`. */
+    result: DeepTraceResult | null;
 };
-/** As Lot, with the number of links from the traced lot. */
-export type DeepTraceLot = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
-    id: Uuid;
-    lot_code: string;
-    /**
-     * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
-     * FG finished good.
-     */
-    lot_type: LotTypeOrNull;
-    /** As Uuid, or null. */
-    production_run_id: UuidOrNull;
-    /** As Uuid, or null. */
-    phase_id: UuidOrNull;
-    /** As Uuid, or null. */
-    operator_id: UuidOrNull;
-    /** A decimal as text, scale kept. Old rows may hold NaN. */
-    weight_kg: DecimalOut;
-    /** A decimal as text, scale kept. Old rows may hold NaN. */
-    temperature_c: DecimalOut;
-    /** Any JSON value, nested at most 32 deep. */
-    metadata: JsonValue;
-    /** UTC with milliseconds. */
-    created_at: MomentOut;
+/** The lots that a trace has found so far, and how deep it is. */
+export type DeepTraceProgress = {
+    /** The number of lots found so far. */
+    lots: number;
+    /** The depth reached so far. */
     depth: number;
 };
-export type DeepTraceLink = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
-    parent_lot_id: Uuid;
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
-    child_lot_id: Uuid;
-    /** A decimal as text, scale kept. Old rows may hold NaN. */
-    quantity_used_kg: DecimalOut;
-};
-export type DeepTraceTotal = {
+/** One page of a trace's result. */
+export type DeepTraceResult = {
+    /** The lots of this page, by depth. */
+    lots: DeepTraceLot[];
     /**
-     * RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
-     * FG finished good.
+     * The links of this page: each link between two of the lots, so a pair that is linked
+     * twice appears twice. Links with a missing side are counted in `half_links`.
      */
-    lot_type: LotTypeOrNull;
-    lots: number;
-    /** Null when none of them has a weight. */
-    weight_kg: DecimalOut;
+    links: DeepTraceLink[];
+    /** The number of lots on all pages. */
+    lot_count: number;
+    /** The number of links on all pages. */
+    link_count: number;
+    /** The depth of the deepest lot. */
+    depth_reached: number;
+    /** There is more, deeper than `max_depth` or beyond `at_most`. */
+    truncated: boolean;
+    /**
+     * Links of the lots, in the direction of the trace, whose other side is missing. This
+     * is an error in the data: what lies beyond them is not in the result. All lots of the
+     * result count, also those at a limit. Null in a result that was stored before this
+     * was counted.
+     */
+    half_links: number | null;
+    /** Totals by type of lot, in the order of production. */
+    totals: DeepTraceTotal[];
+    /**
+     * Lots that are their own ancestors, an error in the data: the codes of each cycle, in
+     * the direction of its links. Every lot that is on a cycle is on one of these.
+     */
+    cycles: string[][];
+    /** There were more than 100 cycles, or more than 10,000 lots on them. */
+    cycles_truncated: boolean;
+    /** The `cursor` of the next page; null on the last one. */
+    next_cursor: string | null;
 };
-/** Nothing to choose from yet. */
-export type NewAudit = Record<string, never>;
+/** A lot of a trace, with its number of links from the traced lot. */
+export type DeepTraceLot = {
+    /** The lot's id. */
+    id: Uuid;
+    /** The code that people scan. */
+    lot_code: string;
+    /** The lot's kind. */
+    lot_type: LotType | null;
+    /** The production run that made it. */
+    production_run_id: Uuid | null;
+    /** The phase of production in which it was made. */
+    phase_id: Uuid | null;
+    /** The account of the operator who recorded it. */
+    operator_id: Uuid | null;
+    /** Its weight in kilograms. */
+    weight_kg: Decimal | null;
+    /** Its temperature in °C. */
+    temperature_c: Decimal | null;
+    /** What else was recorded. */
+    metadata: JsonValue;
+    /** When it was made. */
+    created_at: Timestamp | null;
+    /** The smallest number of links from the traced lot. */
+    depth: number;
+};
+/** A link between two lots of a trace. */
+export type DeepTraceLink = {
+    /** The lot that was used. */
+    parent_lot_id: Uuid;
+    /** The lot that was made of it. */
+    child_lot_id: Uuid;
+    /** The quantity used, in kilograms. */
+    quantity_used_kg: Decimal | null;
+};
+/** The lots of one type in a trace, counted and weighed. */
+export type DeepTraceTotal = {
+    /** The type of the lots; null for lots without one. */
+    lot_type: LotType | null;
+    /** The number of lots. */
+    lots: number;
+    /** Their weight in kilograms; null when none of them has one. */
+    weight_kg: Decimal | null;
+};
+/** The audit to start. It has no options yet. */
+export type AuditInput = Record<string, never>;
 /**
+ * What is wrong with a lot, a link or a decision.
  * **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
  * cycles share lots, enough of them are found that each lot is on one.
  * **self_link** (critical): a link from a lot to itself.
@@ -2042,70 +2060,78 @@ export type NewAudit = Record<string, never>;
  * **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
  * **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
  */
-export type AuditKind = "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
-export type AuditSeverity = "critical" | "major" | "minor";
+export type AuditFindingKind = "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
+/** How serious a finding is. */
+export type AuditFindingSeverity = "critical" | "major" | "minor";
 /**
- * Compared with the last audit that was done: **new**, **still_there**, or **gone** (found
- * then and not now; it appears once, with its last numbers). **unknown**: the last audit had
- * found more of the kind than it kept.
+ * How a finding compares with the last audit that was done: **new**, **still_there**, or
+ * **gone** (found then and not now; it appears once, with its last numbers). **unknown**: the
+ * last audit had found more of the kind than it kept.
  */
-export type AuditStanding = "new" | "still_there" | "gone" | "unknown";
+export type AuditFindingStanding = "new" | "still_there" | "gone" | "unknown";
 /** A position between findings. */
 export type AuditFindingCursor = string;
-/** As AuditFindingCursor, or null after the last finding. */
-export type AuditFindingCursorOrNull = string | null;
+/** An audit of the genealogy, without its findings. */
 export type Audit = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    /** The audit's id. */
     id: Uuid;
-    state: "queued" | "running" | "done" | "failed" | "cancelled";
-    /** Its progress; null unless it runs. */
-    progress: AuditProgress;
-    /** UTC with milliseconds. */
-    created_at: MomentOut;
+    /** Whether the audit waits, runs or is done. */
+    state: JobState;
+    /** How far the audit is; null unless it runs. */
+    progress: AuditProgress | null;
+    /** When the audit was requested. */
+    created_at: Timestamp;
     /** The moment whose lots, links and decisions it has read. */
-    as_of: MomentOut;
-    /** UTC with milliseconds. */
-    finished_at: MomentOut;
+    as_of: Timestamp | null;
+    /** When it ended; null before. */
+    finished_at: Timestamp | null;
     /** The audit before, with which its findings were compared. */
-    compared_with: UuidOrNull;
-    /** Null until it is done. */
-    summary: AuditSummary;
+    compared_with: Uuid | null;
+    /** What it has found, in numbers; null until it is done. */
+    summary: AuditSummary | null;
 };
+/** An audit of the genealogy, with one page of its findings. */
 export type AuditWithFindings = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    /** The audit's id. */
     id: Uuid;
-    state: "queued" | "running" | "done" | "failed" | "cancelled";
-    /** Its progress; null unless it runs. */
-    progress: AuditProgress;
-    /** UTC with milliseconds. */
-    created_at: MomentOut;
-    /** UTC with milliseconds. */
-    as_of: MomentOut;
-    /** UTC with milliseconds. */
-    finished_at: MomentOut;
-    /** As Uuid, or null. */
-    compared_with: UuidOrNull;
-    /** Null until it is done. */
-    summary: AuditSummary;
+    /** Whether the audit waits, runs or is done. */
+    state: JobState;
+    /** How far the audit is; null unless it runs. */
+    progress: AuditProgress | null;
+    /** When the audit was requested. */
+    created_at: Timestamp;
+    /** The moment whose lots, links and decisions it has read. */
+    as_of: Timestamp | null;
+    /** When it ended; null before. */
+    finished_at: Timestamp | null;
+    /** The audit before, with which its findings were compared. */
+    compared_with: Uuid | null;
+    /** What it has found, in numbers; null until it is done. */
+    summary: AuditSummary | null;
+    /** The findings of this page. */
     findings: AuditFinding[];
-    /** As AuditFindingCursor, or null after the last finding. */
-    next_cursor: AuditFindingCursorOrNull;
+    /** The `cursor` of the next page; null on the last one. */
+    next_cursor: AuditFindingCursor | null;
 };
+/** One page of audits. */
 export type AuditPage = {
+    /** The audits of this page, the newest first. */
     audits: Audit[];
-    /** As Uuid, or null. */
-    next_cursor: UuidOrNull;
+    /** The `cursor` of the next page; null on the last one. */
+    next_cursor: Uuid | null;
 };
-/** Its progress; null unless it runs. */
+/** How far a running audit is. */
 export type AuditProgress = {
-    /** Kinds that are finished. */
+    /** The number of kinds that are finished. */
     checked: number;
-    /** All kinds. */
+    /** The number of all kinds. */
     of: number;
+    /** The number of lots read. */
     lots: number;
+    /** The number of links read. */
     links: number;
-} | null;
-/** Null until it is done. */
+};
+/** What an audit has found, in numbers. */
 export type AuditSummary = {
     /** The number of lots. */
     lots: number;
@@ -2113,45 +2139,37 @@ export type AuditSummary = {
     links: number;
     /** The percentage by which a lot may weigh more than its inputs. */
     tolerance_percent: string;
-    /** The limits by lot type, °C. */
-    temperatures: {
-        [key: string]: AuditRange;
-    };
-    /** One entry a kind. */
-    findings: AuditCount[];
-} | null;
-export type AuditRange = {
+    /** The limits of a lot's temperature. */
+    temperatures: AuditTemperatures;
+    /** The number of findings, one entry a kind. */
+    findings: AuditFindingCount[];
+};
+/** The limits of a lot's temperature by its type, °C. */
+export type AuditTemperatures = {
+    [key: string]: TemperatureRange;
+};
+/** The limits of a temperature, °C. */
+export type TemperatureRange = {
+    /** The lowest temperature. */
     least: string;
+    /** The highest temperature. */
     most: string;
 };
-export type AuditCount = {
-    /**
-     * **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
-     * cycles share lots, enough of them are found that each lot is on one.
-     * **self_link** (critical): a link from a lot to itself.
-     * **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
-     * had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
-     * decision counts; decisions without a time or a verdict don't.
-     * **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
-     * decision of a gate is HOLD or FAIL.
-     * **half_link** (major): a link without parent or without child.
-     * **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
-     * **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
-     * **made_of_nothing** (major): a lot that isn't RAW and has no parents.
-     * **orphan** (minor): a lot that isn't RAW and that no link names.
-     * **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
-     * **negative_weight**, **negative_quantity** (major): less than nothing.
-     * **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
-     * **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
-     */
-    kind: AuditKind;
-    severity: AuditSeverity;
+/** The number of findings of one kind. */
+export type AuditFindingCount = {
+    /** The kind. */
+    kind: AuditFindingKind;
+    /** How serious findings of the kind are. */
+    severity: AuditFindingSeverity;
     /** All that were found: new, still there and unknown. */
     found: number;
+    /** Those that the audit before hadn't found. */
     new: number;
+    /** Those that the audit before had found too. */
     still_there: number;
+    /** Those that can't be compared with the audit before. */
     unknown: number;
-    /** Of those that the audit before had kept. */
+    /** Those of the audit before that weren't found any more. */
     gone: number;
     /**
      * How many of the found are kept: at most 10,000 of a kind (1,000 cycles), those with the
@@ -2161,68 +2179,83 @@ export type AuditCount = {
     /** False: there are more than were found, which is possible for cycles alone. */
     complete: boolean;
 };
+/** One thing that is wrong in the genealogy. */
 export type AuditFinding = {
+    /** What is wrong. */
+    kind: AuditFindingKind;
+    /** How serious it is. */
+    severity: AuditFindingSeverity;
+    /** How it compares with the audit before. */
+    standing: AuditFindingStanding;
     /**
-     * **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
-     * cycles share lots, enough of them are found that each lot is on one.
-     * **self_link** (critical): a link from a lot to itself.
-     * **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
-     * had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
-     * decision counts; decisions without a time or a verdict don't.
-     * **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
-     * decision of a gate is HOLD or FAIL.
-     * **half_link** (major): a link without parent or without child.
-     * **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
-     * **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
-     * **made_of_nothing** (major): a lot that isn't RAW and has no parents.
-     * **orphan** (minor): a lot that isn't RAW and that no link names.
-     * **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
-     * **negative_weight**, **negative_quantity** (major): less than nothing.
-     * **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
-     * **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
+     * The lots concerned: a link's parent before its child, a cycle's in their order (the first
+     * 50).
      */
-    kind: AuditKind;
-    severity: AuditSeverity;
-    /**
-     * Compared with the last audit that was done: **new**, **still_there**, or **gone** (found
-     * then and not now; it appears once, with its last numbers). **unknown**: the last audit had
-     * found more of the kind than it kept.
-     */
-    standing: AuditStanding;
-    /** The lots concerned, a link's parent before its child, a cycle's in their order (the first 50). */
     lots: AuditedLot[];
-    /**
-     * Its values, by kind: kilograms and °C as text (digits of 40 characters and more in
-     * scientific notation), moments, counts.
-     */
-    numbers: {
-        [key: string]: string | number | null;
-    };
+    /** Its values, which depend on the kind. */
+    numbers: AuditFindingNumbers;
 };
+/**
+ * The values of a finding by name: kilograms and °C as text (digits of 40 characters and more in
+ * scientific notation), moments, counts.
+ */
+export type AuditFindingNumbers = {
+    [key: string]: AuditFindingNumber;
+};
+/** A value of a finding: a decimal or a moment as text, a count, or null. */
+export type AuditFindingNumber = string | number | null;
+/** A lot that a finding is about. */
 export type AuditedLot = {
-    /** 8-4-4-4-12 hexadecimal digits of either case; responses have lower case. */
+    /** The lot's id. */
     id: Uuid;
-    /** As it was when it was found. */
+    /** The lot's code when it was found. */
     lot_code: string;
 };
-export type PublicKeys = {
-    keys: PublicKey[];
+/** The public keys of the tokens, as a JSON Web Key Set (RFC 7517). */
+export type SigningKeySet = {
+    /** The keys; a token names its own by `kid`. */
+    keys: SigningKey[];
 };
-export type PublicKey = {
-    kty: "OKP";
-    crv: "Ed25519";
-    alg: "EdDSA";
-    use: "sig";
+/** A public key as a JSON Web Key (RFC 8037). */
+export type SigningKey = {
+    /** The type of a key. */
+    kty: SigningKeyType;
+    /** The curve of a key. */
+    crv: SigningKeyCurve;
+    /** The algorithm of a key. */
+    alg: SigningKeyAlgorithm;
+    /** The use of a key. */
+    use: SigningKeyUse;
+    /** The key's id. */
     kid: string;
+    /** The key itself, in base64url. */
     x: string;
 };
+/** The type of a key. */
+export type SigningKeyType = "OKP";
+/** The curve of a key. */
+export type SigningKeyCurve = "Ed25519";
+/** The algorithm of a key. */
+export type SigningKeyAlgorithm = "EdDSA";
+/** The use of a key. */
+export type SigningKeyUse = "sig";
+/** The status of a process that is alive. */
+export type LivenessStatus = "live";
+/** The process is alive. */
 export type Liveness = {
-    status: "live";
+    /** The status of a process that is alive. */
+    status: LivenessStatus;
 };
+/** The status of a process that can do its work. */
+export type ReadinessStatus = "ready";
+/** The state of Valkey; `off` when the service has none. */
+export type ValkeyState = "up" | "away" | "off";
+/** The process can do its work. */
 export type Readiness = {
-    status: "ready";
+    /** The status of a process that can do its work. */
+    status: ReadinessStatus;
     /** The state of Valkey; `off` when the service has none. */
-    valkey: "up" | "away" | "off";
+    valkey: ValkeyState;
     /** Why Valkey can't be used: unreachable, silent, or Valkey's word for the state in which it refuses commands, such as readonly (it is a replica), loading, oom or noauth. */
     valkey_problem?: string;
 };
