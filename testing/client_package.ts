@@ -58,7 +58,7 @@ export async function buildClient(): Promise<void> {
 async function sources(): Promise<URL[]> {
   const paths = ["contract/types.gen.ts", "deno.json", "deno.lock"];
   for await (const { name, isFile } of Deno.readDir(CLIENT)) {
-    if (isFile) paths.push(`client/${name}`);
+    if (isFile && !name.endsWith("_test.ts")) paths.push(`client/${name}`);
   }
   return paths.map((path) => new URL(path, ROOT));
 }
