@@ -571,8 +571,8 @@ export interface components {
             };
         };
         /**
-         * The code or id is taken, or a reference leads nowhere. With `Retry-After`: the first request
-         * with this `Idempotency-Key` is still in progress.
+         * The code or id is taken, a reference leads nowhere, or the `Idempotency-Key` was used for
+         * another request. With `Retry-After`: the first request with this key is still in progress.
          */
         Conflict: {
             headers: {
@@ -589,7 +589,10 @@ export interface components {
                 "application/json": ErrorResponse;
             };
         };
-        /** The first request with this `Idempotency-Key` is still in progress. */
+        /**
+         * The `Idempotency-Key` was used for another request. With `Retry-After`: the first request
+         * with this key is still in progress.
+         */
         InFlight: {
             headers: {
                 "Retry-After": components["headers"]["RetryInFlight"];
@@ -650,10 +653,7 @@ export interface components {
                 "application/json": ErrorResponse;
             };
         };
-        /**
-         * The request is JSON but outside this contract; details name the places. Or its
-         * `Idempotency-Key` was used for another request.
-         */
+        /** The request is JSON but outside this contract; details name the places. */
         OutsideContract: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -727,7 +727,6 @@ export interface components {
          * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
          * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
          * response; see **Repeats**.
-         * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
          */
         IdempotencyKey: string;
     };
@@ -876,7 +875,6 @@ export interface operations {
                  * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  * response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1020,7 +1018,6 @@ export interface operations {
                  * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  * response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1066,7 +1063,6 @@ export interface operations {
                  * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  * response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1112,7 +1108,6 @@ export interface operations {
                  * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  * response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1344,7 +1339,6 @@ export interface operations {
                  * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  * response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
