@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok } from "node:assert/strict";
+import { dirname } from "node:path";
 import ts from "typescript";
 import { installClient, nodeVersion } from "../testing/client_package.ts";
 
@@ -63,6 +64,23 @@ const SHOWN: [place: string, type: string, comment: RegExp][] = [
 const hasNode = await nodeVersion() >= 20;
 const skipped = hasNode ? "" : " (skipped: there is no Node 20 or later with npm on this machine)";
 
+/** The README's example in TypeScript: decimals are text, and no kind of error is made up. */
+async function typedExample(): Promise<string> {
+  const page = await Deno.readTextFile(new URL("README.md", import.meta.url));
+  const [, example = ""] = /```js\n([^]*?)```/.exec(page) ?? [];
+  const logout = "  await lotline.logout();\n";
+  ok(example.includes(logout));
+  return example.replace(
+    logout,
+    `const kilograms: string | null = lot.weight_kg;
+// @ts-expect-error: no number
+const number: number = lot.weight_kg;
+// @ts-expect-error: no such kind
+if (again instanceof LotlineError && again.kind === "nope") console.log(kilograms, number);
+`,
+  );
+}
+
 Deno.test({
   name: `an editor shows the client's types by name, with the contract's sentences${skipped}`,
   ignore: !hasNode,
@@ -70,8 +88,10 @@ Deno.test({
     await using consumer = await installClient();
     const file = `${consumer.folder}/program.ts`;
     await Deno.writeTextFile(file, PROGRAM);
-    const service = languageService(file);
-    deepStrictEqual(problemsOf(service, file), []);
+    const example = `${consumer.folder}/example.ts`;
+    await Deno.writeTextFile(example, await typedExample());
+    const service = languageService(file, example);
+    deepStrictEqual([...problemsOf(service, file), ...problemsOf(service, example)], []);
     for (const [place, type, comment] of SHOWN) {
       const start = PROGRAM.indexOf(place);
       ok(start !== -1, place);
@@ -84,7 +104,7 @@ Deno.test({
   },
 });
 
-function languageService(file: string): ts.LanguageService {
+function languageService(...files: [string, ...string[]]): ts.LanguageService {
   const settings = {
     strict: true,
     target: ts.ScriptTarget.ES2022,
@@ -92,16 +112,16 @@ function languageService(file: string): ts.LanguageService {
     types: [],
   };
   const { fileExists, readFile, directoryExists, getDirectories, realpath } = ts.sys;
-  const files = { fileExists, readFile, directoryExists, getDirectories, realpath };
+  const system = { fileExists, readFile, directoryExists, getDirectories, realpath };
   return ts.createLanguageService({
-    ...files,
-    getScriptFileNames: () => [file],
+    ...system,
+    getScriptFileNames: () => files,
     getScriptVersion: () => "1",
     getScriptSnapshot: (path) => {
       const text = readFile(path);
       return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
     },
-    getCurrentDirectory: () => file.slice(0, file.lastIndexOf("/")),
+    getCurrentDirectory: () => dirname(files[0]),
     getCompilationSettings: () => settings,
     getDefaultLibFileName: ts.getDefaultLibFilePath,
   });
