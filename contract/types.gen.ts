@@ -357,6 +357,7 @@ export interface components {
         TimestampInput: TimestampInput;
         JsonValue: JsonValue;
         JsonValueInput: JsonValueInput;
+        StorableJson: StorableJson;
         TextInput: TextInput;
         LotCodeInput: LotCodeInput;
         LotType: LotType;
@@ -1700,7 +1701,8 @@ export type Timestamp = string;
  * server's time zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is
  * one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that
  * PostgreSQL reads (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a
- * moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused.
+ * moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused. The pattern has the years 0001
+ * and 9999 without an offset or with `Z`; an offset is accepted where the year in UTC remains.
  * @example 2026-01-19T10:11:12.345Z
  * @example 2026-01-19 10:11:12
  * @example 2026-01-19
@@ -1716,12 +1718,18 @@ export type JsonValue = unknown;
 /**
  * Any JSON value, nested at most 32 deep. Text is read as a JSON document (`"{\"a\":1}"` is
  * stored as `{"a": 1}`); text that is none is refused. A value with NUL, half a surrogate pair
- * or a number beyond a double (`1e400`) at any depth is refused too.
+ * or a number beyond a double (`1e400`) at any depth is refused too. The pattern has the flat
+ * documents, without escapes; all others are accepted too.
  * @example {
  *       "supplier": "Duna"
  *     }
  */
 export type JsonValueInput = unknown;
+/**
+ * Any JSON value without NUL, inside a `JsonValueInput`.
+ * @example Duna
+ */
+export type StorableJson = unknown;
 /**
  * Text, or null; a number, true or false is stored as its text.
  * @example Label is smeared
@@ -1764,10 +1772,11 @@ export type Credentials = {
     /** The account's email. It must match exactly. */
     email: string;
     /**
-     * The account's password. Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8,
-     * composed (NFC) or as it is sent. In `legacy` no password is refused.
+     * The account's password: text of 1 to 72 bytes in UTF-8, composed (NFC) or as it is sent.
+     * Required with `AUTH_MODE=required`, where anything else is 401. In `legacy` any value is
+     * accepted and ignored.
      */
-    password?: string;
+    password?: unknown;
 } & {
     [key: string]: unknown;
 };
