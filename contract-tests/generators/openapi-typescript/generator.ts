@@ -1,0 +1,20 @@
+import type { Generator } from "../generator.ts";
+import { npmPackages } from "../tools.ts";
+
+const VERSION = "7.13.0";
+const PACKAGES = npmPackages(`openapi-typescript-${VERSION}`, import.meta.url);
+
+export const openapiTypescript: Generator = {
+  name: "openapi-typescript",
+  language: "TypeScript",
+  version: VERSION,
+  document: "openapi.json",
+  isQuick: true,
+  install: [PACKAGES],
+  generate: [
+    ["ln", "-s", `${PACKAGES.folder}/node_modules`, "node_modules"],
+    ["npx", "openapi-typescript", "openapi.json", "--output", "generated.ts"],
+  ],
+  compile: [["npx", "tsc", "--strict", "--module", "nodenext", "--outDir", "out", "program.ts"]],
+  run: ["node", "out/program.js"],
+};

@@ -1,0 +1,41 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PROJECT_FOLDER } from "../../dev/state_folder.ts";
+import type { Command, Tools } from "./generator.ts";
+
+const TOOLS_FOLDER = join(PROJECT_FOLDER, ".data", "generators", "tools");
+
+/** Tools with a name of their own, which generators may share. */
+export function tools(name: string, { files = [], commands }: {
+  /** Beside the module that calls: `new URL("go.mod", import.meta.url)`. */
+  readonly files?: readonly URL[];
+  readonly commands: readonly Command[];
+}): Tools {
+  return {
+    folder: join(TOOLS_FOLDER, name),
+    files: files.map((file) => fileURLToPath(file)),
+    commands,
+  };
+}
+
+/** npm packages, from the `package.json` and `package-lock.json` beside a module. */
+export function npmPackages(name: string, module: string): Tools {
+  return tools(name, {
+    files: ["package.json", "package-lock.json"].map((file) => new URL(file, module)),
+    // No package's own code runs at the installation.
+    commands: [["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]],
+  });
+}
+
+/** A virtual environment of Python, from the hashed `requirements.txt` beside a module. */
+export function pythonPackages(name: string, module: string): Tools {
+  const pip = ["bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  return tools(name, {
+    files: [new URL("requirements.txt", module)],
+    commands: [
+      ["python3", "-m", "venv", "."],
+      // Wheels only: a build here would run code that no hash covers.
+      [...pip, "--require-hashes", "--only-binary", ":all:", "-r", "requirements.txt"],
+    ],
+  });
+}
