@@ -1,7 +1,11 @@
 import type { Generator } from "./generator.ts";
+import { heyApi } from "./hey-api/generator.ts";
 import { openapiTypescript } from "./openapi-typescript/generator.ts";
+import { orval } from "./orval/generator.ts";
 
 /** All generators that the published document is tried with. */
 export const GENERATORS: readonly Generator[] = [
   openapiTypescript,
+  heyApi,
+  orval,
 ];

@@ -30,7 +30,8 @@ const outcomes: Outcome[] = [];
   await using service = await startDemoService();
   for (const generator of chosen) {
     const outcome = await runGenerator(generator, service.url);
-    console.log([`${generator.name}: ${outcome.steps.join(", ")}`, outcome.problem].join("\n  "));
+    console.log(`${generator.name}: ${outcome.steps.join(", ")}`);
+    if (outcome.problem !== undefined) console.log(outcome.problem);
     outcomes.push(outcome);
   }
 }

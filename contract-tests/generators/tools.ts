@@ -19,9 +19,9 @@ export function tools(name: string, { files = [], commands }: {
 }
 
 /** npm packages, from the `package.json` and `package-lock.json` beside a module. */
-export function npmPackages(name: string, module: string): Tools {
+export function npmPackages(name: string, module: string, others: readonly string[] = []): Tools {
   return tools(name, {
-    files: ["package.json", "package-lock.json"].map((file) => new URL(file, module)),
+    files: ["package.json", "package-lock.json", ...others].map((file) => new URL(file, module)),
     // No package's own code runs at the installation.
     commands: [["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]],
   });

@@ -1,5 +1,6 @@
 import type { Generator } from "../generator.ts";
 import { npmPackages } from "../tools.ts";
+import { COMPILE_TYPESCRIPT, TYPESCRIPT } from "../typescript/typescript.ts";
 
 const VERSION = "7.13.0";
 const PACKAGES = npmPackages(`openapi-typescript-${VERSION}`, import.meta.url);
@@ -10,11 +11,11 @@ export const openapiTypescript: Generator = {
   version: VERSION,
   document: "openapi.json",
   isQuick: true,
-  install: [PACKAGES],
+  install: [PACKAGES, TYPESCRIPT],
   generate: [
     ["ln", "-s", `${PACKAGES.folder}/node_modules`, "node_modules"],
     ["npx", "openapi-typescript", "openapi.json", "--output", "generated.ts"],
   ],
-  compile: [["npx", "tsc", "--strict", "--module", "nodenext", "--outDir", "out", "program.ts"]],
+  compile: [COMPILE_TYPESCRIPT],
   run: ["node", "out/program.js"],
 };
