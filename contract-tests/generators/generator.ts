@@ -1,4 +1,7 @@
-/** A command line. It runs in the generator's work folder, which holds the document. */
+/**
+ * A command line. It runs in the generator's work folder, which holds the document; programs of its
+ * tools are found by their name.
+ */
 export type Command = readonly string[];
 
 /** The published documents: the contract, and what is made of it for tools that know only 3.0. */

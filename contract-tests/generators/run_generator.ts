@@ -1,7 +1,7 @@
-import { basename, join } from "node:path";
+import { delimiter, join } from "node:path";
 import { PROJECT_FOLDER } from "../../dev/state_folder.ts";
 import { CommandFailed, install, runCommand } from "./commands.ts";
-import type { Command, Generator } from "./generator.ts";
+import type { Command, Generator, Tools } from "./generator.ts";
 import { transcriptOf } from "./transcript.ts";
 
 const WORK_FOLDER = join(PROJECT_FOLDER, ".data", "generators", "work");
@@ -36,8 +36,9 @@ export async function runGenerator(generator: Generator, url: string): Promise<O
 function stepsOf(generator: Generator, url: string): Record<string, () => Promise<void>> {
   const folder = join(WORK_FOLDER, generator.name);
   const { compile, run } = generator;
+  const path = pathWith(generator.install);
   const inOrder = async (commands: readonly Command[]) => {
-    for (const command of commands) await runCommand(command, { folder });
+    for (const command of commands) await runCommand(command, { folder, env: path });
   };
   return {
     install: async () => {
@@ -48,7 +49,7 @@ function stepsOf(generator: Generator, url: string): Record<string, () => Promis
       await inOrder(generator.generate);
     },
     ...(compile && { compile: () => inOrder(compile) }),
-    ...(run && { run: () => runProgram(run, generator, url, folder) }),
+    ...(run && { run: () => runProgram(run, generator, { url, folder, path }) }),
   };
 }
 
@@ -69,12 +70,26 @@ async function copyFolder(from: string, to: string): Promise<void> {
   }
 }
 
-async function runProgram(command: Command, { name }: Generator, url: string, folder: string) {
+/** The programs of the tools come before those of this machine. */
+function pathWith(all: readonly Tools[]): { readonly PATH: string } {
+  const folders = all.flatMap(({ folder }) => [`${folder}/bin`, `${folder}/node_modules/.bin`]);
+  return { PATH: [...folders, Deno.env.get("PATH")].join(delimiter) };
+}
+
+async function runProgram(
+  command: Command,
+  { name }: Generator,
+  { url, folder, path }: {
+    readonly url: string;
+    readonly folder: string;
+    readonly path: { readonly PATH: string };
+  },
+): Promise<void> {
   // New for each run, since a code is taken from then on.
   const lotCode = `${name.toUpperCase()}-${crypto.randomUUID().slice(0, 8)}`;
-  const env = { BASE_URL: url, LOT_CODE: lotCode };
+  const env = { ...path, BASE_URL: url, LOT_CODE: lotCode };
   const printed = await runCommand(command, { folder, env });
   const expected = transcriptOf(lotCode);
   if (printed === expected) return;
-  throw new CommandFailed(`${basename(folder)} printed\n${printed}\nin place of\n${expected}`);
+  throw new CommandFailed(`The program printed\n${printed}\nin place of\n${expected}`);
 }

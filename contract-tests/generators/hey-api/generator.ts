@@ -1,6 +1,6 @@
 import type { Generator } from "../generator.ts";
 import { npmPackages } from "../tools.ts";
-import { COMPILE_TYPESCRIPT, TYPESCRIPT } from "../typescript/typescript.ts";
+import { TYPESCRIPT } from "../typescript/typescript.ts";
 
 const VERSION = "0.99.0";
 // It looks for its user's `tsconfig.json` from its own folder upwards.
@@ -12,11 +12,12 @@ export const heyApi: Generator = {
   version: VERSION,
   document: "openapi.json",
   isQuick: true,
-  install: [PACKAGES, TYPESCRIPT],
+  // The newer TypeScript is found first.
+  install: [TYPESCRIPT, PACKAGES],
   generate: [
     ["ln", "-s", `${PACKAGES.folder}/node_modules`, "node_modules"],
-    ["npx", "openapi-ts", "--input", "openapi.json", "--output", "generated"],
+    ["openapi-ts", "--input", "openapi.json", "--output", "generated"],
   ],
-  compile: [COMPILE_TYPESCRIPT],
+  compile: [["tsc"]],
   run: ["node", "out/program.js"],
 };

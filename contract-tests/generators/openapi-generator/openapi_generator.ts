@@ -12,6 +12,5 @@ export const OPENAPI_GENERATOR = pythonPackages(
 
 /** Makes a client into the folder `generated`, with the defaults of its language. */
 export function openapiGenerator(language: string, document: string): Command {
-  const program = `${OPENAPI_GENERATOR.folder}/bin/openapi-generator-cli`;
-  return [program, "generate", "-i", document, "-g", language, "-o", "generated"];
+  return ["openapi-generator-cli", "generate", "-i", document, "-g", language, "-o", "generated"];
 }

@@ -1,6 +1,6 @@
 import type { Generator } from "../generator.ts";
 import { npmPackages } from "../tools.ts";
-import { COMPILE_TYPESCRIPT, TYPESCRIPT } from "../typescript/typescript.ts";
+import { TYPESCRIPT } from "../typescript/typescript.ts";
 
 const VERSION = "7.13.0";
 const PACKAGES = npmPackages(`openapi-typescript-${VERSION}`, import.meta.url);
@@ -11,11 +11,12 @@ export const openapiTypescript: Generator = {
   version: VERSION,
   document: "openapi.json",
   isQuick: true,
-  install: [PACKAGES, TYPESCRIPT],
+  // The newer TypeScript is found first.
+  install: [TYPESCRIPT, PACKAGES],
   generate: [
     ["ln", "-s", `${PACKAGES.folder}/node_modules`, "node_modules"],
-    ["npx", "openapi-typescript", "openapi.json", "--output", "generated.ts"],
+    ["openapi-typescript", "openapi.json", "--output", "generated.ts"],
   ],
-  compile: [COMPILE_TYPESCRIPT],
+  compile: [["tsc"]],
   run: ["node", "out/program.js"],
 };

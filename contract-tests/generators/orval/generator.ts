@@ -1,6 +1,6 @@
 import type { Generator } from "../generator.ts";
 import { npmPackages } from "../tools.ts";
-import { COMPILE_TYPESCRIPT, TYPESCRIPT } from "../typescript/typescript.ts";
+import { TYPESCRIPT } from "../typescript/typescript.ts";
 
 const VERSION = "8.38.0";
 const PACKAGES = npmPackages(`orval-${VERSION}`, import.meta.url);
@@ -11,11 +11,12 @@ export const orval: Generator = {
   version: VERSION,
   document: "openapi.json",
   isQuick: true,
-  install: [PACKAGES, TYPESCRIPT],
+  // The newer TypeScript is found first.
+  install: [TYPESCRIPT, PACKAGES],
   generate: [
     ["ln", "-s", `${PACKAGES.folder}/node_modules`, "node_modules"],
-    ["npx", "orval", "--input", "openapi.json", "--output", "generated"],
+    ["orval", "--input", "openapi.json", "--output", "generated"],
   ],
-  compile: [COMPILE_TYPESCRIPT],
+  compile: [["tsc"]],
   run: ["node", "out/program.js"],
 };
