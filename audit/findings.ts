@@ -7,7 +7,7 @@ import { type Kind, KINDS } from "./kinds.ts";
 /** The most findings of one kind that are stored, besides those that are gone. */
 const MAX_STORED = 10_000;
 
-export type KindCount = components["schemas"]["AuditCount"];
+export type KindCount = components["schemas"]["AuditFindingCount"];
 
 export interface KindFindings {
   readonly kind: Kind;

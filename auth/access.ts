@@ -41,13 +41,18 @@ export const MAY_WRITE_FOR_OTHERS: readonly Role[] = ["ADMIN", "MANAGER"];
 
 /**
  * The access to an operation in the form of the contract: one of the requirements suffices. `{}`
- * stands for `AUTH_MODE=legacy`, where every operation is open. Roles in a bearer requirement:
- * OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0#security-requirement-object
+ * stands for `AUTH_MODE=legacy`, where every operation is open. Roles are an extension: OpenAPI 3.1
+ * allows them in a bearer requirement, but OpenAPI 3.0 and linters refuse them there.
  */
-export function securityOf(operation: OperationId): Record<string, string[]>[] {
+export function accessInContract(operation: OperationId): {
+  readonly security: Record<string, string[]>[];
+  readonly "x-roles"?: readonly Role[];
+} {
   const access: Access = ACCESS[operation];
-  if (access === "open") return [];
-  const roles = access === "any token" ? [[]] : access.map((role) => [role]);
+  if (access === "open") return { security: [] };
   const scraper = operation === "getMetrics" ? [{ metricsToken: [] }] : [];
-  return [{}, ...scraper, ...roles.map((role) => ({ bearerAuth: role }))];
+  return {
+    security: [{}, ...scraper, { bearerAuth: [] }],
+    ...(access !== "any token" && { "x-roles": access }),
+  };
 }

@@ -69,14 +69,14 @@ export interface LotlineClient {
 
   /** A lot with its parents and children, one hop. */
   getTraceability(lotCode: string, options?: CallOptions): Promise<shapes.Trace>;
-  createLot(lot: shapes.NewLot, options?: PostOptions): Promise<shapes.Lot>;
+  createLot(lot: shapes.LotInput, options?: PostOptions): Promise<shapes.Lot>;
   createQcDecision(
-    decision: shapes.NewQcDecision,
+    decision: shapes.QcDecisionInput,
     options?: PostOptions,
   ): Promise<shapes.QcDecision>;
 
   /** Begins a deep trace; a small one is done when this returns. */
-  createDeepTrace(trace: shapes.NewDeepTrace, options?: PostOptions): Promise<shapes.DeepTrace>;
+  createDeepTrace(trace: shapes.DeepTraceInput, options?: PostOptions): Promise<shapes.DeepTrace>;
   /** How far a deep trace is, and one page of its result. */
   getDeepTrace(
     id: string,

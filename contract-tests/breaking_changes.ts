@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { type Json, promisesOf } from "./normal_form.ts";
+import { inlined, type Json, promisesOf } from "./normal_form.ts";
 
 /** A change that may break a client which followed the earlier document. */
 export interface BreakingChange {
@@ -29,8 +29,8 @@ export async function findBreakingChanges(
   const folder = await Deno.makeTempDir({ prefix: "lotline-contract-" });
   try {
     const files = [`${folder}/before.json`, `${folder}/after.json`] as const;
-    await Deno.writeTextFile(files[0], JSON.stringify(before));
-    await Deno.writeTextFile(files[1], JSON.stringify(after));
+    await Deno.writeTextFile(files[0], JSON.stringify(inlined(before)));
+    await Deno.writeTextFile(files[1], JSON.stringify(inlined(after)));
     const { success, stdout, stderr } = await new Deno.Command(oasdiff, {
       args: ["breaking", ...files, "--format=json", `--severity-levels=${SEVERITY_LEVELS}`],
     }).output();
@@ -64,18 +64,32 @@ function findUnseen(before: Json, after: Json): BreakingChange[] {
   for (const line of old.difference(now)) {
     const [, token] = /^\S+ [^ ]*?\/security\[\]\/(\S+ = .*)$/.exec(line) ?? [];
     if (token !== undefined) tell(line, `a token is not enough any more: ${token}`);
+    const [, role] = ROLE.exec(line) ?? [];
+    if (role !== undefined && limitsRoles(now, line)) {
+      tell(line, `a role is not enough any more: ${role}`);
+    }
     const place = closedPlace(line);
     if (place?.includes("/responses/") && hasPlace(now, place)) {
       tell(line, `responses may hold fields that are not named, at ${placeInOperation(place)}`);
     }
   }
   for (const line of now.difference(old)) {
+    if (ROLE.test(line) && !limitsRoles(old, line)) {
+      tell(line, "not every role is enough any more");
+    }
     const place = closedPlace(line);
     if (place?.includes("/requestBody/") && hasPlace(old, place)) {
       tell(line, `fields that are not named are refused, at ${placeInOperation(place)}`);
     }
   }
   return found;
+}
+
+const ROLE = /\/x-roles\[\] = "(.*)"$/;
+
+/** Whether the operation of a line names roles: without them every token is enough. */
+function limitsRoles(lines: Set<string>, line: string): boolean {
+  return [...lines].some((other) => other.startsWith(`${operationOf(line)}/x-roles`));
 }
 
 const CLOSED = "/additionalProperties = false";
@@ -88,7 +102,8 @@ function hasPlace(lines: Set<string>, place: string): boolean {
   return [...lines].some((line) => line.startsWith(`${place}/`));
 }
 
-const OPERATION = /^(?:\S+ .*?)(?=\/(?:operationId|parameters|requestBody|responses|security)\b)/;
+const OPERATION =
+  /^(?:\S+ .*?)(?=\/(?:operationId|parameters|requestBody|responses|security|x-roles)\b)/;
 
 /** `post /api/lots` of a line about it. */
 function operationOf(line: string): string {

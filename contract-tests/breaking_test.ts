@@ -33,8 +33,8 @@ const CONTRACT = readContract();
 type Edit = [what: string, edit: (document: Json) => void];
 
 const LOTS = "paths|/api/lots|post";
-const NEW_LOT = "components|schemas|NewLot";
-const NEW_TRACE = "components|schemas|NewDeepTrace|properties";
+const LOT_INPUT = "components|schemas|LotInput";
+const TRACE_INPUT = "components|schemas|DeepTraceInput|properties";
 const LOT = "components|schemas|Lot";
 const AUDITS = "paths|/api/audits";
 const TEXT = { type: "string" };
@@ -44,14 +44,17 @@ const BREAKING: Edit[] = [
   ["a path less", (d) => unset(d, "paths|/api/qc-decisions")],
   ["another operation id", (d) => set(d, `${LOTS}|operationId`, "makeLot")],
   ["a new field that is required", (d) => {
-    set(d, `${NEW_LOT}|properties|shift`, TEXT);
-    append(d, `${NEW_LOT}|required`, "shift");
+    set(d, `${LOT_INPUT}|properties|shift`, TEXT);
+    append(d, `${LOT_INPUT}|required`, "shift");
   }],
-  ["a field that is required from now on", (d) => append(d, `${NEW_LOT}|required`, "weight_kg")],
-  ["a field of a request less", (d) => unset(d, `${NEW_LOT}|properties|metadata`)],
-  ["a value of a request's list less", (d) => drop(d, `${NEW_TRACE}|direction|enum`, -1)],
+  ["a field that is required from now on", (d) => append(d, `${LOT_INPUT}|required`, "weight_kg")],
+  ["a field of a request less", (d) => unset(d, `${LOT_INPUT}|properties|metadata`)],
+  [
+    "a value of a request's list less",
+    (d) => drop(d, `components|schemas|TraceDirection|enum`, -1),
+  ],
   ["a value of a response's list more", (d) => {
-    append(d, "components|schemas|Readiness|properties|valkey|enum", "slow");
+    append(d, "components|schemas|ValkeyState|enum", "slow");
   }],
   ["a success less", (d) => unset(d, "paths|/api/traces|post|responses|202")],
   ["an error less", (d) => unset(d, `${LOTS}|responses|409`)],
@@ -64,15 +67,18 @@ const BREAKING: Edit[] = [
     set(d, `${LOT}|properties|lot_code|type`, ["string", "null"]);
   }],
   ["another type of a response's field", (d) => {
-    set(d, "components|schemas|DecimalOut|type", ["number", "null"]);
+    set(d, "components|schemas|Decimal|type", "number");
   }],
-  ["a response's field of any form", (d) => unset(d, "components|schemas|DecimalOut|pattern")],
-  ["another type of a request's field", (d) => set(d, `${NEW_TRACE}|at_most|type`, "string")],
-  ["a type of a request's field less", (d) => drop(d, "components|schemas|DecimalIn|anyOf", 0)],
-  ["null no longer taken", (d) => set(d, `${NEW_TRACE}|max_depth|type`, "integer")],
-  ["a lower maximum", (d) => set(d, `${NEW_TRACE}|at_most|maximum`, 10)],
-  ["a lower length", (d) => set(d, "components|schemas|FreeTextIn|anyOf|0|maxLength", 10)],
-  ["a narrower pattern", (d) => set(d, "components|schemas|MomentIn|pattern", "^[0-9]+$")],
+  ["a response's field of any form", (d) => unset(d, "components|schemas|Decimal|pattern")],
+  ["another type of a request's field", (d) => set(d, `${TRACE_INPUT}|at_most|type`, "string")],
+  [
+    "a type of a request's field less",
+    (d) => append(d, "components|schemas|DecimalInput|not|type", "number"),
+  ],
+  ["null no longer taken", (d) => set(d, `${TRACE_INPUT}|max_depth|type`, "integer")],
+  ["a lower maximum", (d) => set(d, `${TRACE_INPUT}|at_most|maximum`, 10)],
+  ["a lower length", (d) => set(d, "components|schemas|TextInput|maxLength", 10)],
+  ["a narrower pattern", (d) => set(d, "components|schemas|TimestampInput|pattern", "^[0-9]+$")],
   ["a lower maximum in the query", (d) => {
     set(d, `${AUDITS}|get|parameters|0|schema|maximum`, 10);
   }],
@@ -94,7 +100,8 @@ const BREAKING: Edit[] = [
   ["a header of a response less", (d) => unset(d, `${LOTS}|responses|201|headers`)],
   ["a header that may be absent", (d) => set(d, "components|headers|ETag|required", false)],
   ["a token that must be sent", (d) => set(d, "paths|/api/health|get|security", [{ b: [] }])],
-  ["a role less", (d) => drop(d, `${LOTS}|security`, -1)],
+  ["a role less", (d) => drop(d, `${LOTS}|x-roles`, -1)],
+  ["only some roles", (d) => set(d, "paths|/api/logout|post|x-roles", ["ADMIN"])],
   ["unknown fields refused", (d) => {
     set(d, "components|schemas|Credentials|additionalProperties", false);
   }],
@@ -107,7 +114,7 @@ const SAFE: Edit[] = [
     const responses = { 200: { description: "All of them." } };
     set(d, "paths|/api/gates", { get: { operationId: "listGates", responses } });
   }],
-  ["a field of a request more", (d) => set(d, `${NEW_LOT}|properties|shift`, TEXT)],
+  ["a field of a request more", (d) => set(d, `${LOT_INPUT}|properties|shift`, TEXT)],
   ["a field of a response more", (d) => set(d, `${LOT}|properties|shift`, TEXT)],
   ["a header that may be sent", (d) => {
     set(d, `${LOTS}|parameters`, [{ name: "Idempotency-Key", in: "header", schema: TEXT }]);
@@ -120,13 +127,14 @@ const SAFE: Edit[] = [
     set(d, `${LOTS}|responses|201|headers|Location`, { schema: TEXT });
   }],
   ["a type of a request's field more", (d) => {
-    append(d, "components|schemas|DecimalIn|anyOf", { type: "boolean" });
+    drop(d, "components|schemas|DecimalInput|not|type", -1);
   }],
-  ["a higher maximum", (d) => set(d, `${NEW_TRACE}|at_most|maximum`, 10_000_000)],
-  ["a pattern less in a request", (d) => unset(d, "components|schemas|MomentIn|pattern")],
+  ["a higher maximum", (d) => set(d, `${TRACE_INPUT}|at_most|maximum`, 10_000_000)],
+  ["a pattern less in a request", (d) => unset(d, "components|schemas|TimestampInput|pattern")],
   ["a body that may be absent", (d) => set(d, `${LOTS}|requestBody|required`, false)],
-  ["unknown fields let in", (d) => set(d, `${NEW_LOT}|additionalProperties`, true)],
-  ["a role more", (d) => append(d, `${LOTS}|security`, { bearerAuth: ["VIEWER"] })],
+  ["unknown fields let in", (d) => set(d, `${LOT_INPUT}|additionalProperties`, true)],
+  ["a role more", (d) => append(d, `${LOTS}|x-roles`, "VIEWER")],
+  ["every role", (d) => unset(d, `${LOTS}|x-roles`)],
   ["other words", (d) => set(d, `${LOTS}|description`, "Stores a lot.")],
   ["another group", (d) => set(d, `${LOTS}|tags`, ["Lots"])],
 ];
@@ -144,7 +152,7 @@ for (const [what, edit] of SAFE) {
 }
 
 test("a breaking change is reported with its operation and the change", async (program) => {
-  const edit = (d: Json) => append(d, `${NEW_LOT}|required`, "weight_kg");
+  const edit = (d: Json) => append(d, `${LOT_INPUT}|required`, "weight_kg");
   deepStrictEqual(await changesOf(program, edit), [
     { operation: "createLot", text: "the request property `weight_kg` became required" },
   ]);

@@ -46,7 +46,10 @@ Deno.test({
     const read = (moment: unknown) => database.sql`select ${String(moment)}::text::timestamptz`;
     for (const moment of spellings.slice(0, -1)) await read(moment);
     for (const moment of mapped) {
-      ok(!new RegExp(PATTERNS.MomentIn ?? "").test(String(moment)), `${moment} fits the pattern`);
+      ok(
+        !new RegExp(PATTERNS.TimestampInput ?? "").test(String(moment)),
+        `${moment} fits the pattern`,
+      );
       await rejects(async () => await read(moment), /invalid input syntax/, String(moment));
     }
   },

@@ -1,3 +1,4 @@
+import { JSON_TYPES, remainingTypes } from "../contract/remaining_types.ts";
 import { isObject } from "../json.ts";
 
 /** An OpenAPI document, or a part of one, as parsed. */
@@ -15,14 +16,13 @@ const METHODS = new Set(["get", "put", "post", "delete", "options", "head", "pat
  */
 export function promisesOf(document: Json): Set<string> {
   const lines = new Set<string>();
-  const root = asObject(document);
+  const root = asObject(inlined(document));
   for (const [path, item] of Object.entries(asObject(root.paths ?? {}))) {
     for (const [method, operation] of Object.entries(asObject(item))) {
-      if (METHODS.has(method)) write(`${method} ${path}`, resolve(operation, root), lines);
+      if (METHODS.has(method)) write(`${method} ${path}`, operation, lines);
     }
   }
-  const schemes = asObject(root.components ?? {}).securitySchemes ?? {};
-  write("securitySchemes", resolve(schemes, root), lines);
+  write("securitySchemes", asObject(root.components ?? {}).securitySchemes ?? {}, lines);
   return lines;
 }
 
@@ -30,6 +30,14 @@ export function promisesOf(document: Json): Set<string> {
 export function promisesAt(document: Json, place: string): Set<string> {
   const lines = [...promisesOf(document)].filter((line) => line.startsWith(place));
   return new Set(lines.map((line) => line.slice(place.length)));
+}
+
+/**
+ * A document without references. What may be null is a list of types, as in `[string, "null"]`, and
+ * any JSON value is the empty schema.
+ */
+export function inlined(document: Json): Json {
+  return resolve(document, asObject(document));
 }
 
 function resolve(value: Json, root: { [key: string]: Json }): Json {
@@ -43,7 +51,35 @@ function resolve(value: Json, root: { [key: string]: Json }): Json {
     if (target === null) throw new Error(`${value.$ref} leads nowhere`);
     return resolve(target, root);
   }
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item, root)]));
+  return withTypes(withNull(Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, resolve(item, root)]),
+  )));
+}
+
+/** `anyOf` a schema or null, as one schema. */
+function withNull({ anyOf, ...beside }: { [key: string]: Json }): { [key: string]: Json } {
+  if (!Array.isArray(anyOf)) return anyOf === undefined ? beside : { ...beside, anyOf };
+  const schemas = anyOf.map(asObject);
+  const [schema, ...others] = schemas.filter(({ type }) => type !== "null");
+  if (schema === undefined || others.length > 0 || schemas.length === 1) {
+    return { ...beside, anyOf };
+  }
+  const { type, enum: values } = schema;
+  return {
+    ...schema,
+    ...beside,
+    ...(type !== undefined && { type: [type, "null"].flat() }),
+    ...(Array.isArray(values) && { enum: [...values, null] }),
+    ...(Array.isArray(schema.anyOf) && { anyOf: [...schema.anyOf, { type: "null" }] }),
+  };
+}
+
+/** A schema of all types as the empty schema, and one of all types but some as a list of types. */
+function withTypes(schema: { [key: string]: Json }): { [key: string]: Json } {
+  const { type, not, additionalProperties: _, items: __, ...others } = schema;
+  if (Array.isArray(type) && JSON_TYPES.every((one) => type.includes(one))) return others;
+  const types = remainingTypes(schema);
+  return types === undefined || not === undefined ? schema : { ...others, type: types };
 }
 
 function write(place: string, value: Json, lines: Set<string>, isNames = false): void {

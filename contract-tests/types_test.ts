@@ -2,13 +2,13 @@ import type { z } from "zod";
 import { ok } from "node:assert/strict";
 import type { components } from "../contract/types.gen.ts";
 import type { Audit, Finding } from "../routes/audit_shapes.ts";
-import type { NewAudit } from "../routes/create_audit.ts";
-import type { NewLot } from "../routes/create_lot.ts";
-import type { NewQcDecision, QcDecision } from "../routes/create_qc_decision.ts";
-import type { DeepTrace, NewDeepTrace } from "../routes/deep_trace_shapes.ts";
+import type { AuditInput } from "../routes/create_audit.ts";
+import type { LotInput } from "../routes/create_lot.ts";
+import type { QcDecision, QcDecisionInput } from "../routes/create_qc_decision.ts";
+import type { DeepTrace, DeepTraceInput } from "../routes/deep_trace_shapes.ts";
 import type { AuditWithFindings } from "../routes/get_audit.ts";
 import type { Health } from "../routes/get_health.ts";
-import type { PublicKeys } from "../routes/get_signing_keys.ts";
+import type { SigningKeySet } from "../routes/get_signing_keys.ts";
 import type { Trace } from "../routes/get_traceability.ts";
 import type { AuditPage } from "../routes/list_audits.ts";
 import type { Credentials, Session, User } from "../routes/login.ts";
@@ -25,26 +25,26 @@ type Names<T> = keyof T & string;
 // `deno check` fails on a line whose two types differ. Types of requests (input) and responses
 // (output) are compared with the types generated from openapi.yaml.
 const SAME: [
-  Same<z.input<typeof NewLot>, Contract["NewLot"]>,
-  Same<z.input<typeof NewQcDecision>, Contract["NewQcDecision"]>,
+  Same<z.input<typeof LotInput>, Contract["LotInput"]>,
+  Same<z.input<typeof QcDecisionInput>, Contract["QcDecisionInput"]>,
   Same<z.input<typeof Credentials>, Contract["Credentials"]>,
   Same<z.output<typeof Lot>, Contract["Lot"]>,
   Same<z.output<typeof Trace>, Contract["Trace"]>,
-  Same<z.input<typeof NewDeepTrace>, Contract["NewDeepTrace"]>,
+  Same<z.input<typeof DeepTraceInput>, Contract["DeepTraceInput"]>,
   Same<z.output<typeof DeepTrace>, Contract["DeepTrace"]>,
   Same<z.output<typeof QcDecision>, Contract["QcDecision"]>,
   Same<z.output<typeof User>, Contract["User"]>,
   Same<z.output<typeof Session>, Contract["Session"]>,
   Same<z.output<typeof Health>, Contract["Health"]>,
-  Same<z.input<typeof NewAudit>, Contract["NewAudit"]>,
+  Same<z.input<typeof AuditInput>, Contract["AuditInput"]>,
   Same<z.output<typeof Audit>, Contract["Audit"]>,
   Same<z.output<typeof AuditPage>, Contract["AuditPage"]>,
   Same<z.output<typeof AuditWithFindings>, Contract["AuditWithFindings"]>,
   Same<z.output<typeof Finding>, Contract["AuditFinding"]>,
-  Same<z.output<typeof PublicKeys>, Contract["PublicKeys"]>,
+  Same<z.output<typeof SigningKeySet>, Contract["SigningKeySet"]>,
   Same<z.output<typeof Liveness>, Contract["Liveness"]>,
   Same<z.output<typeof Readiness>, Contract["Readiness"]>,
-  Same<z.input<typeof ErrorResponse>, Contract["Error"]>,
+  Same<z.input<typeof ErrorResponse>, Contract["ErrorResponse"]>,
 ] = [
   true,
   true,

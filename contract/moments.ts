@@ -1,5 +1,5 @@
 /**
- * The times that a request may contain: those that `MomentIn` of openapi.yaml describes, and
+ * The times that a request may contain: those that `TimestampInput` of openapi.yaml describes, and
  * anything else that PostgreSQL reads as one time of the years 0001 to 9999. JSON Schema can't
  * express a year in UTC, which needs an offset added to the time of day, nor PostgreSQL's other
  * spellings.

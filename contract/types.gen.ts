@@ -335,133 +335,165 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description Every response that is not a success. */
-        Error: {
-            /** @description One clear sentence. */
+        /** @description The body of every response that is not a success. */
+        ErrorResponse: {
+            /** @description What is wrong, in one sentence. */
             error: string;
             /** @description The places of the request that are outside the contract, 100 of them at most. */
-            details?: {
-                /** @description Field names joined by dots; empty for the whole body. */
-                path: string;
-                /** @description What is wrong there. */
-                message: string;
-            }[];
+            details?: components["schemas"]["ErrorDetail"][];
+        };
+        /** @description One place of a request that is outside the contract. */
+        ErrorDetail: {
+            /** @description Field names joined by dots; empty for the whole body. */
+            path: string;
+            /** @description What is wrong there. */
+            message: string;
         };
         /**
          * Format: uuid
-         * @description 8-4-4-4-12 hexadecimal digits of either case; responses have lower case.
+         * @description A UUID: 8-4-4-4-12 hexadecimal digits. Requests may use either case; responses have lower
+         *     case.
          * @example 11111111-1111-1111-1111-111111111101
          */
         Uuid: string;
         /**
-         * Format: uuid
-         * @description As Uuid, or null.
-         * @example 00000000-0000-4000-8000-000000940001
-         */
-        UuidOrNull: string | null;
-        /**
-         * @description 32 hexadecimal digits of either case. A dash may follow any four of them, and braces may
-         *     enclose them.
+         * @description A UUID in any spelling that PostgreSQL reads: 32 hexadecimal digits of either case. A dash
+         *     may follow any four of them, and braces may enclose them.
          * @example 11111111-1111-1111-1111-111111111101
          */
-        UuidIn: string;
+        UuidInput: string;
         /**
-         * @description As UuidIn, or null.
-         * @example 00000000-0000-4000-8000-000000940001
-         */
-        UuidInOrNull: string | null;
-        /**
-         * @description RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered · FRZ frozen ·
-         *     FG finished good.
-         * @enum {string|null}
-         */
-        LotTypeOrNull: "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG" | null;
-        /** @enum {string|null} */
-        DecisionOrNull: "PASS" | "HOLD" | "FAIL" | null;
-        /**
-         * @description A decimal as text, scale kept. Old rows may hold NaN.
+         * @description A decimal as text that keeps its scale. Old rows may hold NaN.
          * @example 540.0
          */
-        DecimalOut: string | null;
+        Decimal: string;
         /**
-         * @description A finite JSON number, stored as JavaScript writes it, or a decimal as text, stored with its
-         *     scale. Spaces around it don't count. Text with `0x`, `0o`, `0b` or underscores needs
+         * @description A decimal: text, stored with its scale, a finite JSON number, stored as JavaScript writes it,
+         *     or null. Spaces around text don't count. Text with `0x`, `0o`, `0b` or underscores needs
          *     PostgreSQL 16 or newer.
          * @example 12.50
          * @example 12.5
          */
-        DecimalIn: number | string | null;
+        DecimalInput: string | number | null;
         /**
          * Format: date-time
-         * @description UTC with milliseconds.
+         * @description A time in UTC with milliseconds (RFC 3339).
          * @example 2026-01-18T07:01:02.123Z
          */
-        MomentOut: string | null;
+        Timestamp: string;
         /**
-         * @description RFC 3339, or a date with or without a time of day. Without an offset it is in the server's time
-         *     zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is one from 0001
-         *     to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that PostgreSQL reads
-         *     (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a moment (`tomorrow`,
-         *     `now`, `epoch`, `infinity`) are refused.
+         * @description A time of RFC 3339, or a date with or without a time of day. Without an offset it is in the
+         *     server's time zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is
+         *     one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that
+         *     PostgreSQL reads (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a
+         *     moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused.
          * @example 2026-01-19T10:11:12.345Z
          * @example 2026-01-19 10:11:12
          * @example 2026-01-19
          */
-        MomentIn: string | null;
+        TimestampInput: string;
         /**
          * @description Any JSON value, nested at most 32 deep.
          * @example {
          *       "supplier": "Duna"
          *     }
          */
-        JsonValue: {
-            [key: string]: unknown;
-        } | unknown[] | string | number | boolean | null;
+        JsonValue: unknown;
         /**
-         * @description As JsonValue. Text is read as a JSON document (`"{\"a\":1}"` is stored as `{"a": 1}`); text
-         *     that is none is refused. A value with NUL, half a surrogate pair or a number beyond a double
-         *     (`1e400`) at any depth is refused too.
+         * @description Any JSON value, nested at most 32 deep. Text is read as a JSON document (`"{\"a\":1}"` is
+         *     stored as `{"a": 1}`); text that is none is refused. A value with NUL, half a surrogate pair
+         *     or a number beyond a double (`1e400`) at any depth is refused too.
          * @example {
          *       "supplier": "Duna"
          *     }
          */
-        JsonValueIn: string | ({
-            [key: string]: unknown;
-        } | unknown[] | number | boolean) | null;
-        /** @description Text; a number, true or false is stored as its text. */
-        FreeTextIn: string | number | boolean | null;
+        JsonValueInput: unknown;
+        /**
+         * @description Text, or null; a number, true or false is stored as its text.
+         * @example Label is smeared
+         */
+        TextInput: string | number | boolean | null;
+        /**
+         * @description The code that people scan. 650 characters always fit into the unique index, 2,600 if all are
+         *     ASCII. A number, true or false is read as its text.
+         * @example RAW-20260118-DUNA-0001
+         */
+        LotCodeInput: string | number | boolean;
+        /**
+         * @description The kind of a lot: RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered ·
+         *     FRZ frozen · FG finished good.
+         * @enum {string}
+         */
+        LotType: "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG";
+        /**
+         * @description The verdict of a QC gate about a lot.
+         * @enum {string}
+         */
+        QcVerdict: "PASS" | "HOLD" | "FAIL";
+        /**
+         * @description The role of an account, which decides what it may do.
+         * @enum {string}
+         */
+        Role: "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER";
+        /**
+         * @description The state of background work. `failed`: all attempts failed; request the work again.
+         * @enum {string}
+         */
+        JobState: "queued" | "running" | "done" | "failed" | "cancelled";
+        /**
+         * @description The direction of a trace. upstream: towards what the lot was made of · downstream: towards
+         *     what was made of it · both: the lots of the two traces, each with the smaller depth, and the
+         *     links of each.
+         * @enum {string}
+         */
+        TraceDirection: "upstream" | "downstream" | "both";
+        /**
+         * @description The status of a service that is up.
+         * @enum {string}
+         */
+        HealthStatus: "ok";
+        /** @description The service is up. */
         Health: {
-            /** @enum {string} */
-            status: "ok";
-            /** Format: date-time */
-            timestamp: string;
+            status: components["schemas"]["HealthStatus"];
+            /** @description The time of the response. */
+            timestamp: components["schemas"]["Timestamp"];
         };
+        /** @description The credentials of an account. Further fields are ignored. */
         Credentials: {
-            /** @description It must match exactly. */
+            /** @description The account's email. It must match exactly. */
             email: string;
             /**
-             * @description Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8, composed (NFC) or as it
-             *     is sent. In `legacy` no password is refused.
+             * @description The account's password. Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8,
+             *     composed (NFC) or as it is sent. In `legacy` no password is refused.
              */
             password?: string;
         } & {
             [key: string]: unknown;
         };
+        /** @description An account. */
         User: {
+            /** @description The account's id. */
             id: components["schemas"]["Uuid"];
+            /** @description The account's email. */
             email: string;
+            /** @description The person's name. */
             full_name: string | null;
-            /** @enum {string|null} */
-            role: "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER" | null;
-            created_at: components["schemas"]["MomentOut"];
-            last_login: components["schemas"]["MomentOut"];
+            /** @description The account's role. */
+            role: components["schemas"]["Role"] | null;
+            /** @description When the account was created. */
+            created_at: components["schemas"]["Timestamp"] | null;
+            /** @description The login before. */
+            last_login: components["schemas"]["Timestamp"] | null;
         };
+        /** @description The account that logged in, and its token. */
         Session: {
+            /** @description The account. */
             user: components["schemas"]["User"];
             /** @description A signed JWT (EdDSA), valid for 30 minutes. */
             token: string;
         };
         /**
+         * @description A lot as stored.
          * @example {
          *       "id": "22222222-2222-2222-2222-222222222201",
          *       "lot_code": "MIX-BATCH-88",
@@ -479,69 +511,107 @@ export interface components {
          *     }
          */
         Lot: {
+            /** @description The lot's id. */
             id: components["schemas"]["Uuid"];
+            /** @description The code that people scan, unique in the plant. */
             lot_code: string;
-            lot_type: components["schemas"]["LotTypeOrNull"];
-            production_run_id: components["schemas"]["UuidOrNull"];
-            phase_id: components["schemas"]["UuidOrNull"];
-            operator_id: components["schemas"]["UuidOrNull"];
-            weight_kg: components["schemas"]["DecimalOut"];
-            temperature_c: components["schemas"]["DecimalOut"];
+            /** @description The lot's kind. */
+            lot_type: components["schemas"]["LotType"] | null;
+            /** @description The production run that made it. */
+            production_run_id: components["schemas"]["Uuid"] | null;
+            /** @description The phase of production in which it was made. */
+            phase_id: components["schemas"]["Uuid"] | null;
+            /** @description The account of the operator who recorded it. */
+            operator_id: components["schemas"]["Uuid"] | null;
+            /** @description Its weight in kilograms. */
+            weight_kg: components["schemas"]["Decimal"] | null;
+            /** @description Its temperature in °C. */
+            temperature_c: components["schemas"]["Decimal"] | null;
+            /** @description What else was recorded. */
             metadata: components["schemas"]["JsonValue"];
-            created_at: components["schemas"]["MomentOut"];
+            /** @description When it was made. */
+            created_at: components["schemas"]["Timestamp"] | null;
         };
-        NewLot: {
-            id?: components["schemas"]["UuidIn"];
-            /**
-             * @description The code that people scan. 650 characters always fit into the unique index, 2,600 if all
-             *     are ASCII. A number, true or false is stored as its text.
-             */
-            lot_code: string | number | boolean;
-            lot_type?: components["schemas"]["LotTypeOrNull"];
-            production_run_id?: components["schemas"]["UuidInOrNull"];
-            phase_id?: components["schemas"]["UuidInOrNull"];
-            operator_id?: components["schemas"]["UuidInOrNull"];
-            weight_kg?: components["schemas"]["DecimalIn"];
-            temperature_c?: components["schemas"]["DecimalIn"];
-            metadata?: components["schemas"]["JsonValueIn"];
-            created_at?: components["schemas"]["MomentIn"];
+        /** @description A lot to store. A field that is absent gets its default. */
+        LotInput: {
+            /** @description The lot's id; absent, a new one. */
+            id?: components["schemas"]["UuidInput"];
+            /** @description The code that people scan, unique in the plant. */
+            lot_code: components["schemas"]["LotCodeInput"];
+            /** @description The lot's kind. */
+            lot_type?: components["schemas"]["LotType"] | null;
+            /** @description The production run that made it. */
+            production_run_id?: components["schemas"]["UuidInput"] | null;
+            /** @description The phase of production in which it was made. */
+            phase_id?: components["schemas"]["UuidInput"] | null;
+            /** @description The account of the operator who recorded it. */
+            operator_id?: components["schemas"]["UuidInput"] | null;
+            /** @description Its weight in kilograms. */
+            weight_kg?: components["schemas"]["DecimalInput"];
+            /** @description Its temperature in °C. */
+            temperature_c?: components["schemas"]["DecimalInput"];
+            /** @description What else is to be recorded; absent, an empty object. */
+            metadata?: components["schemas"]["JsonValueInput"];
+            /** @description When it was made; absent, now. */
+            created_at?: components["schemas"]["TimestampInput"] | null;
         };
+        /** @description One lot with its parents and children, one hop. */
         Trace: {
+            /** @description The lot itself. */
             central: components["schemas"]["Lot"];
+            /** @description The lots that it was made of, one entry a link. */
             parents: components["schemas"]["Lot"][];
+            /** @description The lots made of it, one entry a link. */
             children: components["schemas"]["Lot"][];
         };
-        NewQcDecision: {
-            id?: components["schemas"]["UuidIn"];
-            lot_id?: components["schemas"]["UuidInOrNull"];
-            qc_gate_id?: components["schemas"]["UuidInOrNull"];
-            operator_id?: components["schemas"]["UuidInOrNull"];
-            decision?: components["schemas"]["DecisionOrNull"];
-            notes?: components["schemas"]["FreeTextIn"];
-            temperature_c?: components["schemas"]["DecimalIn"];
-            digital_signature?: components["schemas"]["FreeTextIn"];
-            decided_at?: components["schemas"]["MomentIn"];
+        /** @description A decision to store, with at least one field. */
+        QcDecisionInput: {
+            /** @description The decision's id; absent, a new one. */
+            id?: components["schemas"]["UuidInput"];
+            /** @description The lot that it is about. */
+            lot_id?: components["schemas"]["UuidInput"] | null;
+            /** @description The QC gate that decided. */
+            qc_gate_id?: components["schemas"]["UuidInput"] | null;
+            /** @description The account of the operator who decided. */
+            operator_id?: components["schemas"]["UuidInput"] | null;
+            /** @description The verdict. */
+            decision?: components["schemas"]["QcVerdict"] | null;
+            /** @description Notes of the operator. */
+            notes?: components["schemas"]["TextInput"];
+            /** @description The temperature that was measured, in °C. */
+            temperature_c?: components["schemas"]["DecimalInput"];
+            /** @description The signature of the operator. */
+            digital_signature?: components["schemas"]["TextInput"];
+            /** @description When it was decided; absent, now. */
+            decided_at?: components["schemas"]["TimestampInput"] | null;
         };
+        /** @description A decision of a QC gate about a lot, as stored. */
         QcDecision: {
+            /** @description The decision's id. */
             id: components["schemas"]["Uuid"];
-            lot_id: components["schemas"]["UuidOrNull"];
-            qc_gate_id: components["schemas"]["UuidOrNull"];
-            operator_id: components["schemas"]["UuidOrNull"];
-            decision: components["schemas"]["DecisionOrNull"];
+            /** @description The lot that it is about. */
+            lot_id: components["schemas"]["Uuid"] | null;
+            /** @description The QC gate that decided. */
+            qc_gate_id: components["schemas"]["Uuid"] | null;
+            /** @description The account of the operator who decided. */
+            operator_id: components["schemas"]["Uuid"] | null;
+            /** @description The verdict. */
+            decision: components["schemas"]["QcVerdict"] | null;
+            /** @description Notes of the operator. */
             notes: string | null;
-            temperature_c: components["schemas"]["DecimalOut"];
+            /** @description The temperature that was measured, in °C. */
+            temperature_c: components["schemas"]["Decimal"] | null;
+            /** @description The signature of the operator. */
             digital_signature: string | null;
-            decided_at: components["schemas"]["MomentOut"];
+            /** @description When it was decided. */
+            decided_at: components["schemas"]["Timestamp"] | null;
         };
-        NewDeepTrace: {
-            /** @description It must match exactly. A number is read as its text. */
-            lot_code: string | number;
-            /**
-             * @description upstream: towards what it was made of · downstream: towards what was made of it · both:
-             *     the lots of the two traces, each with the smaller depth, and the links of each.
-             * @enum {string}
-             */
-            direction: "upstream" | "downstream" | "both";
+        /** @description The trace to take. */
+        DeepTraceInput: {
+            /** @description The code of the traced lot. It must match exactly. */
+            lot_code: components["schemas"]["LotCodeInput"];
+            /** @description The direction of the trace. */
+            direction: components["schemas"]["TraceDirection"];
             /** @description The most links from the traced lot. Null or absent, no limit. */
             max_depth?: number | null;
             /**
@@ -550,92 +620,122 @@ export interface components {
              */
             at_most?: number;
         };
+        /** @description A trace through all levels, its progress and one page of its result. */
         DeepTrace: {
+            /** @description The trace's id. */
             id: components["schemas"]["Uuid"];
-            /**
-             * @description `failed`: all attempts failed; request a new trace.
-             * @enum {string}
-             */
-            state: "queued" | "running" | "done" | "failed" | "cancelled";
-            /** @description The lots found so far, and how deep. */
-            progress: {
-                lots: number;
-                depth: number;
-            };
+            /** @description Whether the trace waits, runs or is done. */
+            state: components["schemas"]["JobState"];
+            /** @description How far the trace is. */
+            progress: components["schemas"]["DeepTraceProgress"];
+            /** @description The code of the traced lot. */
             lot_code: string;
-            /** @enum {string} */
-            direction: "upstream" | "downstream" | "both";
+            /** @description The direction of the trace. */
+            direction: components["schemas"]["TraceDirection"];
+            /** @description The requested limit of the depth; null without one. */
             max_depth: number | null;
+            /** @description The limit of the number of lots. */
             at_most: number;
-            created_at: components["schemas"]["MomentOut"];
-            as_of: components["schemas"]["MomentOut"];
+            /** @description When the trace was requested. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description The moment that the result shows; null until there is one. */
+            as_of: components["schemas"]["Timestamp"] | null;
             /** @description A lot of the result, or a link at one, has changed since `as_of`. */
             out_of_date: boolean;
-            /** @description Null until the state is `done`. */
-            result: {
-                lots: components["schemas"]["DeepTraceLot"][];
-                /**
-                 * @description Each link between two of the lots, so a pair that is linked twice appears twice.
-                 *     Links with a missing side are counted in `half_links`.
-                 */
-                links: components["schemas"]["DeepTraceLink"][];
-                /** @description On all pages together. */
-                lot_count: number;
-                /** @description On all pages together. */
-                link_count: number;
-                /** @description The depth of the deepest lot. */
-                depth_reached: number;
-                /** @description There is more, deeper than `max_depth` or beyond `at_most`. */
-                truncated: boolean;
-                /**
-                 * @description Links of the lots, in the direction of the trace, whose other side is missing. This
-                 *     is an error in the data: what lies beyond them is not in the result. All lots of the
-                 *     result count, also those at a limit. Null in a result that was stored before this
-                 *     was counted.
-                 */
-                half_links: number | null;
-                /** @description By type of lot, in the order of production. */
-                totals: components["schemas"]["DeepTraceTotal"][];
-                /**
-                 * @description Lots that are their own ancestors, an error in the data: the codes of each cycle, in
-                 *     the direction of its links. Every lot that is on a cycle is on one of these.
-                 */
-                cycles: string[][];
-                /** @description There were more than 100 of them, or more than 10,000 lots on them. */
-                cycles_truncated: boolean;
-                /** @description The `cursor` of the next page; null on the last one. */
-                next_cursor: string | null;
-            } | null;
+            /** @description One page of the result; null until the state is `done`. */
+            result: components["schemas"]["DeepTraceResult"] | null;
         };
-        /** @description As Lot, with the number of links from the traced lot. */
-        DeepTraceLot: {
-            id: components["schemas"]["Uuid"];
-            lot_code: string;
-            lot_type: components["schemas"]["LotTypeOrNull"];
-            production_run_id: components["schemas"]["UuidOrNull"];
-            phase_id: components["schemas"]["UuidOrNull"];
-            operator_id: components["schemas"]["UuidOrNull"];
-            weight_kg: components["schemas"]["DecimalOut"];
-            temperature_c: components["schemas"]["DecimalOut"];
-            metadata: components["schemas"]["JsonValue"];
-            created_at: components["schemas"]["MomentOut"];
+        /** @description The lots that a trace has found so far, and how deep it is. */
+        DeepTraceProgress: {
+            /** @description The number of lots found so far. */
+            lots: number;
+            /** @description The depth reached so far. */
             depth: number;
         };
+        /** @description One page of a trace's result. */
+        DeepTraceResult: {
+            /** @description The lots of this page, by depth. */
+            lots: components["schemas"]["DeepTraceLot"][];
+            /**
+             * @description The links of this page: each link between two of the lots, so a pair that is linked
+             *     twice appears twice. Links with a missing side are counted in `half_links`.
+             */
+            links: components["schemas"]["DeepTraceLink"][];
+            /** @description The number of lots on all pages. */
+            lot_count: number;
+            /** @description The number of links on all pages. */
+            link_count: number;
+            /** @description The depth of the deepest lot. */
+            depth_reached: number;
+            /** @description There is more, deeper than `max_depth` or beyond `at_most`. */
+            truncated: boolean;
+            /**
+             * @description Links of the lots, in the direction of the trace, whose other side is missing. This
+             *     is an error in the data: what lies beyond them is not in the result. All lots of the
+             *     result count, also those at a limit. Null in a result that was stored before this
+             *     was counted.
+             */
+            half_links: number | null;
+            /** @description Totals by type of lot, in the order of production. */
+            totals: components["schemas"]["DeepTraceTotal"][];
+            /**
+             * @description Lots that are their own ancestors, an error in the data: the codes of each cycle, in
+             *     the direction of its links. Every lot that is on a cycle is on one of these.
+             */
+            cycles: string[][];
+            /** @description There were more than 100 cycles, or more than 10,000 lots on them. */
+            cycles_truncated: boolean;
+            /** @description The `cursor` of the next page; null on the last one. */
+            next_cursor: string | null;
+        };
+        /** @description A lot of a trace, with its number of links from the traced lot. */
+        DeepTraceLot: {
+            /** @description The lot's id. */
+            id: components["schemas"]["Uuid"];
+            /** @description The code that people scan. */
+            lot_code: string;
+            /** @description The lot's kind. */
+            lot_type: components["schemas"]["LotType"] | null;
+            /** @description The production run that made it. */
+            production_run_id: components["schemas"]["Uuid"] | null;
+            /** @description The phase of production in which it was made. */
+            phase_id: components["schemas"]["Uuid"] | null;
+            /** @description The account of the operator who recorded it. */
+            operator_id: components["schemas"]["Uuid"] | null;
+            /** @description Its weight in kilograms. */
+            weight_kg: components["schemas"]["Decimal"] | null;
+            /** @description Its temperature in °C. */
+            temperature_c: components["schemas"]["Decimal"] | null;
+            /** @description What else was recorded. */
+            metadata: components["schemas"]["JsonValue"];
+            /** @description When it was made. */
+            created_at: components["schemas"]["Timestamp"] | null;
+            /** @description The smallest number of links from the traced lot. */
+            depth: number;
+        };
+        /** @description A link between two lots of a trace. */
         DeepTraceLink: {
+            /** @description The lot that was used. */
             parent_lot_id: components["schemas"]["Uuid"];
+            /** @description The lot that was made of it. */
             child_lot_id: components["schemas"]["Uuid"];
-            quantity_used_kg: components["schemas"]["DecimalOut"];
+            /** @description The quantity used, in kilograms. */
+            quantity_used_kg: components["schemas"]["Decimal"] | null;
         };
+        /** @description The lots of one type in a trace, counted and weighed. */
         DeepTraceTotal: {
-            lot_type: components["schemas"]["LotTypeOrNull"];
+            /** @description The type of the lots; null for lots without one. */
+            lot_type: components["schemas"]["LotType"] | null;
+            /** @description The number of lots. */
             lots: number;
-            /** @description Null when none of them has a weight. */
-            weight_kg: components["schemas"]["DecimalOut"];
+            /** @description Their weight in kilograms; null when none of them has one. */
+            weight_kg: components["schemas"]["Decimal"] | null;
         };
-        /** @description Nothing to choose from yet. */
-        NewAudit: Record<string, never>;
+        /** @description The audit to start. It has no options yet. */
+        AuditInput: Record<string, never>;
         /**
-         * @description **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
+         * @description What is wrong with a lot, a link or a decision.
+         *     **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
          *     cycles share lots, enough of them are found that each lot is on one.
          *     **self_link** (critical): a link from a lot to itself.
          *     **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
@@ -654,60 +754,82 @@ export interface components {
          *     **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
          * @enum {string}
          */
-        AuditKind: "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
-        /** @enum {string} */
-        AuditSeverity: "critical" | "major" | "minor";
+        AuditFindingKind: "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
         /**
-         * @description Compared with the last audit that was done: **new**, **still_there**, or **gone** (found
-         *     then and not now; it appears once, with its last numbers). **unknown**: the last audit had
-         *     found more of the kind than it kept.
+         * @description How serious a finding is.
          * @enum {string}
          */
-        AuditStanding: "new" | "still_there" | "gone" | "unknown";
+        AuditFindingSeverity: "critical" | "major" | "minor";
+        /**
+         * @description How a finding compares with the last audit that was done: **new**, **still_there**, or
+         *     **gone** (found then and not now; it appears once, with its last numbers). **unknown**: the
+         *     last audit had found more of the kind than it kept.
+         * @enum {string}
+         */
+        AuditFindingStanding: "new" | "still_there" | "gone" | "unknown";
         /** @description A position between findings. */
         AuditFindingCursor: string;
-        /** @description As AuditFindingCursor, or null after the last finding. */
-        AuditFindingCursorOrNull: string | null;
+        /** @description An audit of the genealogy, without its findings. */
         Audit: {
+            /** @description The audit's id. */
             id: components["schemas"]["Uuid"];
-            /** @enum {string} */
-            state: "queued" | "running" | "done" | "failed" | "cancelled";
-            progress: components["schemas"]["AuditProgress"];
-            created_at: components["schemas"]["MomentOut"];
+            /** @description Whether the audit waits, runs or is done. */
+            state: components["schemas"]["JobState"];
+            /** @description How far the audit is; null unless it runs. */
+            progress: components["schemas"]["AuditProgress"] | null;
+            /** @description When the audit was requested. */
+            created_at: components["schemas"]["Timestamp"];
             /** @description The moment whose lots, links and decisions it has read. */
-            as_of: components["schemas"]["MomentOut"];
-            finished_at: components["schemas"]["MomentOut"];
+            as_of: components["schemas"]["Timestamp"] | null;
+            /** @description When it ended; null before. */
+            finished_at: components["schemas"]["Timestamp"] | null;
             /** @description The audit before, with which its findings were compared. */
-            compared_with: components["schemas"]["UuidOrNull"];
-            summary: components["schemas"]["AuditSummary"];
+            compared_with: components["schemas"]["Uuid"] | null;
+            /** @description What it has found, in numbers; null until it is done. */
+            summary: components["schemas"]["AuditSummary"] | null;
         };
+        /** @description An audit of the genealogy, with one page of its findings. */
         AuditWithFindings: {
+            /** @description The audit's id. */
             id: components["schemas"]["Uuid"];
-            /** @enum {string} */
-            state: "queued" | "running" | "done" | "failed" | "cancelled";
-            progress: components["schemas"]["AuditProgress"];
-            created_at: components["schemas"]["MomentOut"];
-            as_of: components["schemas"]["MomentOut"];
-            finished_at: components["schemas"]["MomentOut"];
-            compared_with: components["schemas"]["UuidOrNull"];
-            summary: components["schemas"]["AuditSummary"];
+            /** @description Whether the audit waits, runs or is done. */
+            state: components["schemas"]["JobState"];
+            /** @description How far the audit is; null unless it runs. */
+            progress: components["schemas"]["AuditProgress"] | null;
+            /** @description When the audit was requested. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description The moment whose lots, links and decisions it has read. */
+            as_of: components["schemas"]["Timestamp"] | null;
+            /** @description When it ended; null before. */
+            finished_at: components["schemas"]["Timestamp"] | null;
+            /** @description The audit before, with which its findings were compared. */
+            compared_with: components["schemas"]["Uuid"] | null;
+            /** @description What it has found, in numbers; null until it is done. */
+            summary: components["schemas"]["AuditSummary"] | null;
+            /** @description The findings of this page. */
             findings: components["schemas"]["AuditFinding"][];
-            next_cursor: components["schemas"]["AuditFindingCursorOrNull"];
+            /** @description The `cursor` of the next page; null on the last one. */
+            next_cursor: components["schemas"]["AuditFindingCursor"] | null;
         };
+        /** @description One page of audits. */
         AuditPage: {
+            /** @description The audits of this page, the newest first. */
             audits: components["schemas"]["Audit"][];
-            next_cursor: components["schemas"]["UuidOrNull"];
+            /** @description The `cursor` of the next page; null on the last one. */
+            next_cursor: components["schemas"]["Uuid"] | null;
         };
-        /** @description Its progress; null unless it runs. */
+        /** @description How far a running audit is. */
         AuditProgress: {
-            /** @description Kinds that are finished. */
+            /** @description The number of kinds that are finished. */
             checked: number;
-            /** @description All kinds. */
+            /** @description The number of all kinds. */
             of: number;
+            /** @description The number of lots read. */
             lots: number;
+            /** @description The number of links read. */
             links: number;
-        } | null;
-        /** @description Null until it is done. */
+        };
+        /** @description What an audit has found, in numbers. */
         AuditSummary: {
             /** @description The number of lots. */
             lots: number;
@@ -715,26 +837,37 @@ export interface components {
             links: number;
             /** @description The percentage by which a lot may weigh more than its inputs. */
             tolerance_percent: string;
-            /** @description The limits by lot type, °C. */
-            temperatures: {
-                [key: string]: components["schemas"]["AuditRange"];
-            };
-            /** @description One entry a kind. */
-            findings: components["schemas"]["AuditCount"][];
-        } | null;
-        AuditRange: {
+            /** @description The limits of a lot's temperature. */
+            temperatures: components["schemas"]["AuditTemperatures"];
+            /** @description The number of findings, one entry a kind. */
+            findings: components["schemas"]["AuditFindingCount"][];
+        };
+        /** @description The limits of a lot's temperature by its type, °C. */
+        AuditTemperatures: {
+            [key: string]: components["schemas"]["TemperatureRange"];
+        };
+        /** @description The limits of a temperature, °C. */
+        TemperatureRange: {
+            /** @description The lowest temperature. */
             least: string;
+            /** @description The highest temperature. */
             most: string;
         };
-        AuditCount: {
-            kind: components["schemas"]["AuditKind"];
-            severity: components["schemas"]["AuditSeverity"];
+        /** @description The number of findings of one kind. */
+        AuditFindingCount: {
+            /** @description The kind. */
+            kind: components["schemas"]["AuditFindingKind"];
+            /** @description How serious findings of the kind are. */
+            severity: components["schemas"]["AuditFindingSeverity"];
             /** @description All that were found: new, still there and unknown. */
             found: number;
+            /** @description Those that the audit before hadn't found. */
             new: number;
+            /** @description Those that the audit before had found too. */
             still_there: number;
+            /** @description Those that can't be compared with the audit before. */
             unknown: number;
-            /** @description Of those that the audit before had kept. */
+            /** @description Those of the audit before that weren't found any more. */
             gone: number;
             /**
              * @description How many of the found are kept: at most 10,000 of a kind (1,000 cycles), those with the
@@ -744,52 +877,97 @@ export interface components {
             /** @description False: there are more than were found, which is possible for cycles alone. */
             complete: boolean;
         };
+        /** @description One thing that is wrong in the genealogy. */
         AuditFinding: {
-            kind: components["schemas"]["AuditKind"];
-            severity: components["schemas"]["AuditSeverity"];
-            standing: components["schemas"]["AuditStanding"];
-            /** @description The lots concerned, a link's parent before its child, a cycle's in their order (the first 50). */
-            lots: components["schemas"]["AuditedLot"][];
+            /** @description What is wrong. */
+            kind: components["schemas"]["AuditFindingKind"];
+            /** @description How serious it is. */
+            severity: components["schemas"]["AuditFindingSeverity"];
+            /** @description How it compares with the audit before. */
+            standing: components["schemas"]["AuditFindingStanding"];
             /**
-             * @description Its values, by kind: kilograms and °C as text (digits of 40 characters and more in
-             *     scientific notation), moments, counts.
+             * @description The lots concerned: a link's parent before its child, a cycle's in their order (the first
+             *     50).
              */
-            numbers: {
-                [key: string]: string | number | null;
-            };
+            lots: components["schemas"]["AuditedLot"][];
+            /** @description Its values, which depend on the kind. */
+            numbers: components["schemas"]["AuditFindingNumbers"];
         };
+        /**
+         * @description The values of a finding by name: kilograms and °C as text (digits of 40 characters and more in
+         *     scientific notation), moments, counts.
+         */
+        AuditFindingNumbers: {
+            [key: string]: components["schemas"]["AuditFindingNumber"];
+        };
+        /** @description A value of a finding: a decimal or a moment as text, a count, or null. */
+        AuditFindingNumber: string | number | null;
+        /** @description A lot that a finding is about. */
         AuditedLot: {
+            /** @description The lot's id. */
             id: components["schemas"]["Uuid"];
-            /** @description As it was when it was found. */
+            /** @description The lot's code when it was found. */
             lot_code: string;
         };
-        PublicKeys: {
-            keys: components["schemas"]["PublicKey"][];
+        /** @description The public keys of the tokens, as a JSON Web Key Set (RFC 7517). */
+        SigningKeySet: {
+            /** @description The keys; a token names its own by `kid`. */
+            keys: components["schemas"]["SigningKey"][];
         };
-        PublicKey: {
-            /** @enum {string} */
-            kty: "OKP";
-            /** @enum {string} */
-            crv: "Ed25519";
-            /** @enum {string} */
-            alg: "EdDSA";
-            /** @enum {string} */
-            use: "sig";
+        /** @description A public key as a JSON Web Key (RFC 8037). */
+        SigningKey: {
+            kty: components["schemas"]["SigningKeyType"];
+            crv: components["schemas"]["SigningKeyCurve"];
+            alg: components["schemas"]["SigningKeyAlgorithm"];
+            use: components["schemas"]["SigningKeyUse"];
+            /** @description The key's id. */
             kid: string;
+            /** @description The key itself, in base64url. */
             x: string;
         };
+        /**
+         * @description The type of a key.
+         * @enum {string}
+         */
+        SigningKeyType: "OKP";
+        /**
+         * @description The curve of a key.
+         * @enum {string}
+         */
+        SigningKeyCurve: "Ed25519";
+        /**
+         * @description The algorithm of a key.
+         * @enum {string}
+         */
+        SigningKeyAlgorithm: "EdDSA";
+        /**
+         * @description The use of a key.
+         * @enum {string}
+         */
+        SigningKeyUse: "sig";
+        /**
+         * @description The status of a process that is alive.
+         * @enum {string}
+         */
+        LivenessStatus: "live";
+        /** @description The process is alive. */
         Liveness: {
-            /** @enum {string} */
-            status: "live";
+            status: components["schemas"]["LivenessStatus"];
         };
+        /**
+         * @description The status of a process that can do its work.
+         * @enum {string}
+         */
+        ReadinessStatus: "ready";
+        /**
+         * @description The state of Valkey; `off` when the service has none.
+         * @enum {string}
+         */
+        ValkeyState: "up" | "away" | "off";
+        /** @description The process can do its work. */
         Readiness: {
-            /** @enum {string} */
-            status: "ready";
-            /**
-             * @description The state of Valkey; `off` when the service has none.
-             * @enum {string}
-             */
-            valkey: "up" | "away" | "off";
+            status: components["schemas"]["ReadinessStatus"];
+            valkey: components["schemas"]["ValkeyState"];
             /** @description Why Valkey can't be used: unreachable, silent, or Valkey's word for the state in which it refuses commands, such as readonly (it is a replica), loading, oom or noauth. */
             valkey_problem?: string;
         };
@@ -816,7 +994,7 @@ export interface components {
                  *       "error": "The body is not valid JSON: line 1, column 14"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description No account with this email and password. */
@@ -827,7 +1005,7 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description AUTH_MODE=required: no valid token. */
@@ -843,7 +1021,7 @@ export interface components {
                  *       "error": "The token is not valid, or not any more: log in again"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description AUTH_MODE=required: the role may not do this. */
@@ -858,7 +1036,7 @@ export interface components {
                  *       "error": "Your role may not do this"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description There is no such lot. */
@@ -874,7 +1052,7 @@ export interface components {
                  *       "error": "Lot not found"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description There is no such lot. The sentence names a lot whose code differs in letter case. */
@@ -890,7 +1068,7 @@ export interface components {
                  *       "error": "Lot not found: mix-batch-88; lot codes are case-sensitive, and MIX-BATCH-88 exists"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description There is no such trace, or no such page of it, or it was deleted. */
@@ -905,7 +1083,7 @@ export interface components {
                  *       "error": "There is no such trace"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description There is no such audit. */
@@ -920,7 +1098,7 @@ export interface components {
                  *       "error": "There is no such audit"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description The path exists, but not with this method. */
@@ -936,7 +1114,7 @@ export interface components {
                  *       "error": "This path answers OPTIONS, POST"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description The body took too long to arrive. */
@@ -951,7 +1129,7 @@ export interface components {
                  *       "error": "The body took too long to arrive"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /**
@@ -970,7 +1148,7 @@ export interface components {
                  *       "error": "Lot code RAW-1 is taken"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description The first request with this `Idempotency-Key` is still in progress. */
@@ -986,7 +1164,7 @@ export interface components {
                  *       "error": "The first request with this Idempotency-Key is still being worked on, try again shortly"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
@@ -1001,7 +1179,7 @@ export interface components {
                  *       "error": "The lot has more than 250000 links, or its trace more than 134217728 bytes: take it in pages with POST /api/traces"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description The body is larger than 102,400 bytes after inflating. */
@@ -1016,7 +1194,7 @@ export interface components {
                  *       "error": "The body is larger than 102400 bytes"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description The body is not application/json in UTF-8, plain, gzip or deflate. */
@@ -1031,7 +1209,7 @@ export interface components {
                  *       "error": "The body must be sent as application/json"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /**
@@ -1055,7 +1233,7 @@ export interface components {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description Too many tries, or too much work of one account waits already. */
@@ -1071,7 +1249,7 @@ export interface components {
                  *       "error": "Too many failed logins, try again later"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description A fault of the service; the log has its cause. */
@@ -1086,7 +1264,7 @@ export interface components {
                  *       "error": "Something went wrong on our side"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
         /** @description The database is unavailable or too slow, or the service is overloaded. */
@@ -1102,7 +1280,7 @@ export interface components {
                  *       "error": "The database is away or too slow, try again shortly"
                  *     }
                  */
-                "application/json": components["schemas"]["Error"];
+                "application/json": components["schemas"]["ErrorResponse"];
             };
         };
     };
@@ -1413,7 +1591,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewLot"];
+                "application/json": components["schemas"]["LotInput"];
             };
         };
         responses: {
@@ -1459,7 +1637,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewQcDecision"];
+                "application/json": components["schemas"]["QcDecisionInput"];
             };
         };
         responses: {
@@ -1511,7 +1689,7 @@ export interface operations {
                  *       "direction": "downstream"
                  *     }
                  */
-                "application/json": components["schemas"]["NewDeepTrace"];
+                "application/json": components["schemas"]["DeepTraceInput"];
             };
         };
         responses: {
@@ -1587,7 +1765,7 @@ export interface operations {
                  * @description The trace's id.
                  * @example 5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
                  */
-                id: string;
+                id: components["schemas"]["Uuid"];
             };
             cookie?: never;
         };
@@ -1738,7 +1916,7 @@ export interface operations {
         requestBody?: {
             content: {
                 /** @example {} */
-                "application/json": components["schemas"]["NewAudit"];
+                "application/json": components["schemas"]["AuditInput"];
             };
         };
         responses: {
@@ -1784,11 +1962,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Findings of this kind only. */
-                kind?: components["schemas"]["AuditKind"];
+                kind?: components["schemas"]["AuditFindingKind"];
                 /** @description Findings of this severity only. */
-                severity?: components["schemas"]["AuditSeverity"];
+                severity?: components["schemas"]["AuditFindingSeverity"];
                 /** @description Findings of this standing only. */
-                standing?: components["schemas"]["AuditStanding"];
+                standing?: components["schemas"]["AuditFindingStanding"];
                 /** @description The most findings on a page. */
                 limit?: number;
                 /** @description The `next_cursor` of the page before. */
@@ -1796,7 +1974,10 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @example 44444444-4444-4444-8444-444444444401 */
+                /**
+                 * @description The audit's id.
+                 * @example 44444444-4444-4444-8444-444444444401
+                 */
                 id: components["schemas"]["Uuid"];
             };
             cookie?: never;
@@ -1934,7 +2115,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["PublicKeys"];
+                    "application/json": components["schemas"]["SigningKeySet"];
                 };
             };
             304: components["responses"]["NotModified"];

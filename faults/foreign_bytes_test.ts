@@ -11,7 +11,7 @@ import { unstorable } from "../db/storable.ts";
 import { pathnameOf, PathTable, queryOf } from "../http/paths.ts";
 import { checkHead } from "../http/request_head.ts";
 import { describeError } from "../log.ts";
-import { NewLot } from "../routes/create_lot.ts";
+import { LotInput } from "../routes/create_lot.ts";
 import { startApi } from "../testing/api.ts";
 import { slowdown, testsOfWorst, type Worst } from "../testing/worst_input.ts";
 
@@ -105,8 +105,8 @@ const CASES: Worst[] = [
   {
     name: "a lot in a request",
     run: (text) => {
-      NewLot.safeParse({ lot_code: text, weight_kg: text, created_at: text, metadata: text });
-      NewLot.safeParse(
+      LotInput.safeParse({ lot_code: text, weight_kg: text, created_at: text, metadata: text });
+      LotInput.safeParse(
         Object.fromEntries([...text].map((c, at) => [`${c}${at}`, text.slice(0, 9)])),
       );
     },

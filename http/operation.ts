@@ -1,7 +1,7 @@
 import { type createRoute, OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Result, Router } from "hono/router";
-import { isOperationId, type OperationId, securityOf } from "../auth/access.ts";
+import { accessInContract, isOperationId, type OperationId } from "../auth/access.ts";
 import type { Claims } from "../auth/claims.ts";
 import type { LoginEffects } from "../auth/sign_in.ts";
 import { networkOf } from "../client_address.ts";
@@ -175,7 +175,7 @@ export function operation(
   if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
   app.router.openAPIRegistry.registerPath({
     ...definition,
-    security: securityOf(operationId),
+    ...accessInContract(operationId),
     responses: withRequestId(definition.responses),
   });
   const template = app.paths.add(method.toUpperCase(), definition.getRoutingPath(), operationId);

@@ -1,14 +1,16 @@
 import { z } from "@hono/zod-openapi";
 import { KIND_NAMES } from "../audit/kinds.ts";
-import { MomentOut, must, Uuid } from "./schemas.ts";
+import { JobState, must, Timestamp, Uuid } from "./schemas.ts";
 
 /* Audits in responses, and the filters of queries. */
 
-export const Kind = z.enum(KIND_NAMES).openapi("AuditKind");
+export const Kind = z.enum(KIND_NAMES).openapi("AuditFindingKind");
 
-export const Severity = z.enum(["critical", "major", "minor"]).openapi("AuditSeverity");
+export const Severity = z.enum(["critical", "major", "minor"]).openapi("AuditFindingSeverity");
 
-export const Standing = z.enum(["new", "still_there", "gone", "unknown"]).openapi("AuditStanding");
+export const Standing = z.enum(["new", "still_there", "gone", "unknown"]).openapi(
+  "AuditFindingStanding",
+);
 
 const Progress = z.strictObject({
   checked: z.int(),
@@ -27,35 +29,40 @@ const Count = z.strictObject({
   gone: z.int(),
   kept: z.int(),
   complete: z.boolean(),
-}).openapi("AuditCount");
+}).openapi("AuditFindingCount");
 
-const Range = z.strictObject({ least: z.string(), most: z.string() }).openapi("AuditRange");
+const TemperatureRange = z.strictObject({ least: z.string(), most: z.string() }).openapi(
+  "TemperatureRange",
+);
 
 const Summary = z.strictObject({
   lots: z.int(),
   links: z.int(),
   tolerance_percent: z.string(),
-  temperatures: z.record(z.string(), Range),
+  temperatures: z.record(z.string(), TemperatureRange),
   findings: z.array(Count),
 }).openapi("AuditSummary");
 
 export const Audit = z.strictObject({
   id: Uuid,
-  state: z.enum(["queued", "running", "done", "failed", "cancelled"]),
+  state: JobState,
   progress: Progress.nullable(),
-  created_at: MomentOut,
-  as_of: MomentOut,
-  finished_at: MomentOut,
+  created_at: Timestamp,
+  as_of: Timestamp.nullable(),
+  finished_at: Timestamp.nullable(),
   compared_with: Uuid.nullable(),
   summary: Summary.nullable(),
 }).openapi("Audit");
+
+const FindingNumber = z.union([z.string(), z.int(), z.null()])
+  .openapi({ type: ["string", "number", "null"] });
 
 export const Finding = z.strictObject({
   kind: Kind,
   severity: Severity,
   standing: Standing,
   lots: z.array(z.strictObject({ id: Uuid, lot_code: z.string() }).openapi("AuditedLot")),
-  numbers: z.record(z.string(), z.union([z.string(), z.int(), z.null()])),
+  numbers: z.record(z.string(), FindingNumber),
 }).openapi("AuditFinding");
 
 const POSITION = /^[a-z_]{1,40}\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -8,16 +8,16 @@ import type { RouteDeps } from "./deps.ts";
 import { idempotent } from "./idempotency_key.ts";
 import { accepted, repeatable, writeRoute } from "./responses.ts";
 
-export const NewAudit = z.strictObject({}).openapi("NewAudit");
+export const AuditInput = z.strictObject({}).openapi("AuditInput");
 
-const definition = writeRoute("createAudit", "/api/audits", NewAudit, {
+const definition = writeRoute("createAudit", "/api/audits", AuditInput, {
   202: repeatable(accepted(Audit, "/api/audits")),
 }, false);
 
 /** Starts an audit; while one waits or runs, that one is returned. */
 export const createAudit = (app: App, { sql, mode, limits }: RouteDeps) =>
   operation(app, definition, async (c) => {
-    await readJson(c, NewAudit, limits);
+    await readJson(c, AuditInput, limits);
     const respondWith = (audit: StoredAudit) => {
       c.env.responseHeaders.location = `/api/audits/${audit.id}`;
       return respond(c, 202, audit);

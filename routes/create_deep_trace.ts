@@ -15,7 +15,7 @@ import { finish, respondFinished } from "../http/response.ts";
 import { readJson, shorten } from "../http/input.ts";
 import { type App, operation, type RequestContext } from "../http/operation.ts";
 import { noSuchTrace, pageOf } from "./deep_trace_result.ts";
-import { DeepTrace, DEFAULT_MAX_LOTS, NewDeepTrace, PAGE } from "./deep_trace_shapes.ts";
+import { DeepTrace, DeepTraceInput, DEFAULT_MAX_LOTS, PAGE } from "./deep_trace_shapes.ts";
 import type { RouteDeps } from "./deps.ts";
 import { idempotent } from "./idempotency_key.ts";
 import { accepted, errors, errorWithETag, repeatable, success, writeRoute } from "./responses.ts";
@@ -24,7 +24,7 @@ import { accepted, errors, errorWithETag, repeatable, success, writeRoute } from
 const MAX_TRACES: TraceBounds = { ofAccount: 50, waiting: 1_000 };
 const RETRY_AFTER_S = 10;
 
-const definition = writeRoute("createDeepTrace", "/api/traces", NewDeepTrace, {
+const definition = writeRoute("createDeepTrace", "/api/traces", DeepTraceInput, {
   200: repeatable(success(DeepTrace)),
   202: repeatable(accepted(DeepTrace, "/api/traces")),
   404: errorWithETag,
@@ -34,7 +34,7 @@ const definition = writeRoute("createDeepTrace", "/api/traces", NewDeepTrace, {
 /** Takes a deep trace: in the request if that is quick, else in a job. */
 export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: RouteDeps) =>
   operation(app, definition, async (c) => {
-    const sent = await readJson(c, NewDeepTrace, limits);
+    const sent = await readJson(c, DeepTraceInput, limits);
     const { lot_code, direction, max_depth = null, at_most = DEFAULT_MAX_LOTS } = sent;
     const { signal } = c.req.raw;
     const caller = c.env.caller?.sub ?? null;

@@ -8,32 +8,37 @@ import { idempotent } from "./idempotency_key.ts";
 import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
 import { repeatable, success, writeRoute } from "./responses.ts";
-import { DecimalIn, JsonIn, Lot, LotCode, LotType, MomentIn, must, UuidIn } from "./schemas.ts";
+import {
+  DecimalInput,
+  JsonValueInput,
+  Lot,
+  LotCodeInput,
+  LotType,
+  TimestampInput,
+  UuidInput,
+} from "./schemas.ts";
 
-export const NewLot = z.strictObject({
-  id: UuidIn.optional(),
-  lot_code: z.union([LotCode, z.number(), z.boolean()], {
-    error: must("a lot code: text or a number"),
-  })
-    .transform(String),
+export const LotInput = z.strictObject({
+  id: UuidInput.optional(),
+  lot_code: LotCodeInput,
   lot_type: LotType.nullable().optional(),
-  production_run_id: UuidIn.nullable().optional(),
-  phase_id: UuidIn.nullable().optional(),
-  operator_id: UuidIn.nullable().optional(),
-  weight_kg: DecimalIn.optional(),
-  temperature_c: DecimalIn.optional(),
-  metadata: JsonIn.optional(),
-  created_at: MomentIn.optional(),
-}).openapi("NewLot");
+  production_run_id: UuidInput.nullable().optional(),
+  phase_id: UuidInput.nullable().optional(),
+  operator_id: UuidInput.nullable().optional(),
+  weight_kg: DecimalInput.optional(),
+  temperature_c: DecimalInput.optional(),
+  metadata: JsonValueInput.optional(),
+  created_at: TimestampInput.optional(),
+}).openapi("LotInput");
 
-const definition = writeRoute("createLot", "/api/lots", NewLot, {
+const definition = writeRoute("createLot", "/api/lots", LotInput, {
   201: repeatable(success(Lot)),
 });
 
 /** Stores a lot. It creates no links: parents named in `metadata` are only stored there. */
 export const createLot = (app: App, { sql, mode, limits, timeZone }: RouteDeps) =>
   operation(app, definition, async (c) => {
-    const sent = await readJson(c, NewLot, limits);
+    const sent = await readJson(c, LotInput, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
     const created_at = await momentOfWrite({ sql, timeZone }, "created_at", sent.created_at);
     const lot = { ...sent, operator_id, created_at };

@@ -8,22 +8,30 @@ import { idempotent } from "./idempotency_key.ts";
 import { momentOfWrite } from "./moment_of_write.ts";
 import { operatorOfWrite } from "./operator_of_write.ts";
 import { repeatable, success, writeRoute } from "./responses.ts";
-import { DecimalIn, DecimalOut, FreeText, MomentIn, MomentOut, Uuid, UuidIn } from "./schemas.ts";
+import {
+  Decimal,
+  DecimalInput,
+  TextInput,
+  Timestamp,
+  TimestampInput,
+  Uuid,
+  UuidInput,
+} from "./schemas.ts";
 
 const Decision = z.enum(["PASS", "HOLD", "FAIL"]);
 
-export const NewQcDecision = z.strictObject({
-  id: UuidIn.optional(),
-  lot_id: UuidIn.nullable().optional(),
-  qc_gate_id: UuidIn.nullable().optional(),
-  operator_id: UuidIn.nullable().optional(),
+export const QcDecisionInput = z.strictObject({
+  id: UuidInput.optional(),
+  lot_id: UuidInput.nullable().optional(),
+  qc_gate_id: UuidInput.nullable().optional(),
+  operator_id: UuidInput.nullable().optional(),
   decision: Decision.nullable().optional(),
-  notes: FreeText.optional(),
-  temperature_c: DecimalIn.optional(),
-  digital_signature: FreeText.optional(),
-  decided_at: MomentIn.optional(),
+  notes: TextInput.optional(),
+  temperature_c: DecimalInput.optional(),
+  digital_signature: TextInput.optional(),
+  decided_at: TimestampInput.optional(),
 }).refine((fields) => Object.keys(fields).length > 0, { error: "must name at least one field" })
-  .openapi("NewQcDecision", { minProperties: 1 });
+  .openapi("QcDecisionInput", { minProperties: 1 });
 
 export const QcDecision = z.strictObject({
   id: Uuid,
@@ -32,19 +40,19 @@ export const QcDecision = z.strictObject({
   operator_id: Uuid.nullable(),
   decision: Decision.nullable(),
   notes: z.string().nullable(),
-  temperature_c: DecimalOut,
+  temperature_c: Decimal.nullable(),
   digital_signature: z.string().nullable(),
-  decided_at: MomentOut,
+  decided_at: Timestamp.nullable(),
 }).openapi("QcDecision");
 
-const definition = writeRoute("createQcDecision", "/api/qc-decisions", NewQcDecision, {
+const definition = writeRoute("createQcDecision", "/api/qc-decisions", QcDecisionInput, {
   201: repeatable(success(QcDecision)),
 });
 
 /** Stores a decision about a lot at a QC gate. */
 export const createQcDecision = (app: App, { sql, mode, limits, timeZone }: RouteDeps) =>
   operation(app, definition, async (c) => {
-    const sent = await readJson(c, NewQcDecision, limits);
+    const sent = await readJson(c, QcDecisionInput, limits);
     const operator_id = operatorOfWrite(mode, c.env, sent.operator_id);
     const decided_at = await momentOfWrite({ sql, timeZone }, "decided_at", sent.decided_at);
     const decision = { ...sent, operator_id, decided_at };

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { DecimalOut, Lot, LotCode, LotType, MomentOut, must, Uuid } from "./schemas.ts";
+import { Decimal, JobState, Lot, LotCodeInput, LotType, must, Timestamp, Uuid } from "./schemas.ts";
 
 /*
  * Shared by the two operations of deep traces. The database returns lots and links as lines of
@@ -20,13 +20,12 @@ const wholeNumber = (max: number) => {
   return z.int({ error }).min(1, { error }).max(max, { error });
 };
 
-export const NewDeepTrace = z.strictObject({
-  lot_code: z.union([LotCode, z.number()], { error: must("a lot code: text or a number") })
-    .transform(String),
+export const DeepTraceInput = z.strictObject({
+  lot_code: LotCodeInput,
   direction: Direction,
   max_depth: wholeNumber(MAX_DEPTH).nullable().optional(),
   at_most: wholeNumber(MAX_LOTS).optional(),
-}).openapi("NewDeepTrace");
+}).openapi("DeepTraceInput");
 
 const count = z.int().min(0);
 
@@ -35,39 +34,42 @@ const DeepTraceLot = z.strictObject({ ...Lot.shape, depth: count }).openapi("Dee
 const DeepTraceLink = z.strictObject({
   parent_lot_id: Uuid,
   child_lot_id: Uuid,
-  quantity_used_kg: DecimalOut,
+  quantity_used_kg: Decimal.nullable(),
 }).openapi("DeepTraceLink");
 
 const DeepTraceTotal = z.strictObject({
   lot_type: LotType.nullable(),
   lots: count,
-  weight_kg: DecimalOut,
+  weight_kg: Decimal.nullable(),
 }).openapi("DeepTraceTotal");
 
-const State = z.enum(["queued", "running", "done", "failed", "cancelled"]);
+const DeepTraceProgress = z.strictObject({ lots: count, depth: count })
+  .openapi("DeepTraceProgress");
+
+const DeepTraceResult = z.strictObject({
+  lots: z.array(DeepTraceLot),
+  links: z.array(DeepTraceLink),
+  lot_count: count,
+  link_count: count,
+  depth_reached: count,
+  truncated: z.boolean(),
+  half_links: count.nullable(),
+  totals: z.array(DeepTraceTotal),
+  cycles: z.array(z.array(z.string())),
+  cycles_truncated: z.boolean(),
+  next_cursor: z.string().nullable(),
+}).openapi("DeepTraceResult");
 
 export const DeepTrace = z.strictObject({
   id: Uuid,
-  state: State,
-  progress: z.strictObject({ lots: count, depth: count }),
+  state: JobState,
+  progress: DeepTraceProgress,
   lot_code: z.string(),
   direction: Direction,
   max_depth: count.nullable(),
   at_most: count,
-  created_at: MomentOut,
-  as_of: MomentOut,
+  created_at: Timestamp,
+  as_of: Timestamp.nullable(),
   out_of_date: z.boolean(),
-  result: z.strictObject({
-    lots: z.array(DeepTraceLot),
-    links: z.array(DeepTraceLink),
-    lot_count: count,
-    link_count: count,
-    depth_reached: count,
-    truncated: z.boolean(),
-    half_links: count.nullable(),
-    totals: z.array(DeepTraceTotal),
-    cycles: z.array(z.array(z.string())),
-    cycles_truncated: z.boolean(),
-    next_cursor: z.string().nullable(),
-  }).nullable(),
+  result: DeepTraceResult.nullable(),
 }).openapi("DeepTrace");

@@ -4,18 +4,18 @@ import { type App, operation } from "../http/operation.ts";
 import type { RouteDeps } from "./deps.ts";
 import { readRoute, success } from "./responses.ts";
 
-const PublicKey = z.strictObject({
+const SigningKey = z.strictObject({
   kty: z.literal("OKP"),
   crv: z.literal("Ed25519"),
   alg: z.literal("EdDSA"),
   use: z.literal("sig"),
   kid: z.string(),
   x: z.string(),
-}).openapi("PublicKey");
+}).openapi("SigningKey");
 
-export const PublicKeys = z.strictObject({ keys: z.array(PublicKey) }).openapi("PublicKeys");
+export const SigningKeySet = z.strictObject({ keys: z.array(SigningKey) }).openapi("SigningKeySet");
 
-const definition = readRoute("getSigningKeys", "/.well-known/jwks.json", success(PublicKeys));
+const definition = readRoute("getSigningKeys", "/.well-known/jwks.json", success(SigningKeySet));
 
 /** The public keys as a JSON Web Key Set (RFC 7517). */
 export const getSigningKeys = (app: App, { keys }: RouteDeps) =>

@@ -4,7 +4,7 @@ import { createKeyFile } from "../auth/keys.ts";
 import { freePort } from "../dev/free_port.ts";
 import { startApi } from "../testing/api.ts";
 import { apiWithoutDatabase } from "../testing/api_without_database.ts";
-import { PublicKeys } from "./get_signing_keys.ts";
+import { SigningKeySet } from "./get_signing_keys.ts";
 
 const api = await apiWithoutDatabase();
 
@@ -12,7 +12,7 @@ Deno.test("the published keys are Ed25519 for signatures, without a private part
   const response = await api.get("/.well-known/jwks.json");
   strictEqual(response.status, 200);
   // Strict: an additional member, such as the private "d", does not pass.
-  const { keys: [key, ...more] } = PublicKeys.parse(response.json);
+  const { keys: [key, ...more] } = SigningKeySet.parse(response.json);
   strictEqual(more.length, 0);
   match(key?.x ?? "", /^[\w-]{43}$/);
   ok(!response.text.includes('"d"'));
@@ -39,7 +39,7 @@ Deno.test("all keys of a file with several are published, in its order and witho
       environment: { JWT_KEYS_FILE: next },
     });
     const response = await rotated.get("/.well-known/jwks.json");
-    const { keys } = PublicKeys.parse(response.json);
+    const { keys } = SigningKeySet.parse(response.json);
     deepStrictEqual(keys.map(({ kid, x }) => [kid, x]), [
       [nextKey.kid, nextKey.x],
       [oldKey.kid, oldKey.x],

@@ -1,4 +1,5 @@
 import { createRoute, z } from "@hono/zod-openapi";
+import { ROLES } from "../auth/access.ts";
 import type { Credentials as SentCredentials } from "../auth/sign_in.ts";
 import { isTooLong } from "../auth/typed_password.ts";
 import { respond } from "../http/response.ts";
@@ -8,7 +9,7 @@ import { isObject } from "../json.ts";
 import type { RefusalReason } from "../metrics.ts";
 import type { RouteDeps } from "./deps.ts";
 import { errors, errorWithETag, success } from "./responses.ts";
-import { MomentOut, StorableText, Uuid } from "./schemas.ts";
+import { StorableText, Timestamp, Uuid } from "./schemas.ts";
 
 const Email = StorableText.min(1);
 // The old server passed anything to its database as text.
@@ -26,9 +27,9 @@ export const User = z.strictObject({
   id: Uuid,
   email: z.string(),
   full_name: z.string().nullable(),
-  role: z.enum(["ADMIN", "MANAGER", "AUDITOR", "OPERATOR", "VIEWER"]).nullable(),
-  created_at: MomentOut,
-  last_login: MomentOut,
+  role: z.enum(ROLES).nullable(),
+  created_at: Timestamp.nullable(),
+  last_login: Timestamp.nullable(),
 }).openapi("User");
 
 export const Session = z.strictObject({

@@ -7,12 +7,13 @@ import { IdempotencyHeaders } from "./idempotency_key.ts";
  * `openapi.yaml`, which alone has the prose.
  */
 
-const detail = z.strictObject({ path: z.string(), message: z.string() });
+const ErrorDetail = z.strictObject({ path: z.string(), message: z.string() })
+  .openapi("ErrorDetail");
 
 export const ErrorResponse = z.strictObject({
   error: z.string().min(1),
-  details: z.array(detail).optional(),
-}).openapi("Error") satisfies z.ZodType<ErrorBody>;
+  details: z.array(ErrorDetail).optional(),
+}).openapi("ErrorResponse") satisfies z.ZodType<ErrorBody>;
 
 type Header = ReturnType<typeof header>;
 

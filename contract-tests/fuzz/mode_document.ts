@@ -1,5 +1,6 @@
 import type { AuthMode } from "../../auth/guard.ts";
 import { readContract } from "../documents.ts";
+import { JSON_TYPES } from "../../contract/remaining_types.ts";
 import { asObject, type Json } from "../normal_form.ts";
 
 /**
@@ -10,6 +11,7 @@ export function documentOfMode(mode: AuthMode): Json {
   const document = readContract();
   if (mode === "required") needTokens(document);
   else forgetPasswords(document);
+  giveLinksBodies(document);
   nameJsonText(document);
   return document;
 }
@@ -31,12 +33,25 @@ function forgetPasswords(document: Json): void {
   delete asObject(asObject(Credentials ?? {}).properties ?? {}).password;
 }
 
+// The published links have no `requestBody`, since openapi-generator refuses one that is an object.
+function giveLinksBodies(document: Json): void {
+  const { links } = asObject(asObject(document).components ?? {});
+  for (const link of Object.values(asObject(links ?? {})).map(asObject)) {
+    const body = link["x-request-body"];
+    if (body !== undefined) link.requestBody = body;
+  }
+}
+
 // Schemathesis' coverage phase ignores `contentMediaType`. For a custom format it requests values
 // from hooks.py, which provide text that is a JSON document.
 function nameJsonText(part: Json): void {
   if (typeof part !== "object" || part === null) return;
   if (!Array.isArray(part) && part.contentMediaType === "application/json") {
-    part.format = "json-text";
+    delete part.contentMediaType;
+    part.anyOf = [
+      { type: "string", format: "json-text" },
+      { type: JSON_TYPES.filter((type) => type !== "string") },
+    ];
   }
   Object.values(part).forEach(nameJsonText);
 }

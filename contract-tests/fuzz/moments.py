@@ -5,7 +5,7 @@ import os
 import re
 
 # As schemathesis, this reads ECMAScript's expression as Python's; both mean the same here.
-MOMENT_IN = re.compile(json.loads(os.environ["LOTLINE_PATTERNS"])["MomentIn"])
+MOMENT_IN = re.compile(json.loads(os.environ["LOTLINE_PATTERNS"])["TimestampInput"])
 
 
 def settled(moment: object) -> object:

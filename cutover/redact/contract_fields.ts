@@ -44,7 +44,7 @@ type Of<Operation extends LegacyOperation> = {
   >;
 };
 
-const LOT: FieldsOf<Schemas["Lot"]> & FieldsOf<Schemas["NewLot"]> = {
+const LOT: FieldsOf<Schemas["Lot"]> & FieldsOf<Schemas["LotInput"]> = {
   id: "uuid",
   lot_code: "lot code",
   lot_type: ["RAW", "DEB", "BULK", "MIX", "SKW", "FRZ", "FG"],
@@ -57,7 +57,7 @@ const LOT: FieldsOf<Schemas["Lot"]> & FieldsOf<Schemas["NewLot"]> = {
   created_at: "moment",
 };
 
-const QC_DECISION: FieldsOf<Schemas["QcDecision"]> & FieldsOf<Schemas["NewQcDecision"]> = {
+const QC_DECISION: FieldsOf<Schemas["QcDecision"]> & FieldsOf<Schemas["QcDecisionInput"]> = {
   id: "uuid",
   lot_id: "uuid",
   qc_gate_id: "uuid",
@@ -69,7 +69,7 @@ const QC_DECISION: FieldsOf<Schemas["QcDecision"]> & FieldsOf<Schemas["NewQcDeci
   decided_at: "moment",
 };
 
-const ERROR: FieldsOf<Schemas["Error"]> = {
+const ERROR: FieldsOf<Schemas["ErrorResponse"]> = {
   error: "message",
   details: { path: "place", message: "message" },
 };
