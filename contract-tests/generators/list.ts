@@ -1,5 +1,8 @@
 import type { Generator } from "./generator.ts";
 import { heyApi } from "./hey-api/generator.ts";
+import { openapiGeneratorPython } from "./openapi-generator-python/generator.ts";
+import { openapiGeneratorTypescriptFetch } from "./openapi-generator-typescript-fetch/generator.ts";
+import { openapiPythonClient } from "./openapi-python-client/generator.ts";
 import { openapiTypescript } from "./openapi-typescript/generator.ts";
 import { orval } from "./orval/generator.ts";
 
@@ -8,4 +11,7 @@ export const GENERATORS: readonly Generator[] = [
   openapiTypescript,
   heyApi,
   orval,
+  openapiGeneratorTypescriptFetch,
+  openapiPythonClient,
+  openapiGeneratorPython,
 ];
