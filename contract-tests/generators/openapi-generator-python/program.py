@@ -29,7 +29,8 @@ def error_of(exception: ApiException) -> ErrorResponse:
 session = AuthApi(client).login(
     Credentials(email="admin@flowviz.com", password="correct horse battery staple")
 )
-print(f"login: {session.user.email} {session.user.role}")
+assert session.user.role
+print(f"login: {session.user.email} {session.user.role.value}")
 client.configuration.access_token = session.token
 
 lot = lots.create_lot(
@@ -41,15 +42,17 @@ lot = lots.create_lot(
     )
 )
 metadata = lot.metadata
+assert lot.lot_type and isinstance(metadata, dict)
 print(
-    f"lot: {lot.lot_code} {lot.lot_type} {lot.weight_kg} kg, "
+    f"lot: {lot.lot_code} {lot.lot_type.value} {lot.weight_kg} kg, "
     f"{metadata['supplier']}, pallets {' '.join(metadata['pallets'])}"
 )
 
 decided = QualityApi(client).create_qc_decision(
     QcDecisionInput(lot_id=str(lot.id), decision=QcVerdict.PASS)
 )
-print(f"decision: {decided.decision}")
+assert decided.decision
+print(f"decision: {decided.decision.value}")
 
 trace = traceability.get_traceability(lot_code)
 print(
