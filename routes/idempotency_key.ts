@@ -43,8 +43,8 @@ const inFlight = new Set<string>();
  * Two requests are the same when their JSON documents are equal, regardless of order and form.
  *
  * @param scope the operation's id, and whatever else identifies the request besides its document
- * @throws {ApiError} 422 for a malformed key or one that another request used, 409 while the first
- * request runs
+ * @throws {ApiError} 422 for a malformed key, 409 for one that another request used and while the
+ * first request runs
  */
 export async function idempotent(
   c: RequestContext,

@@ -116,7 +116,7 @@ Deno.test("a logout with another token of the account is another request: its to
   const [one, other] = [bearer(), bearer()];
   const key = newKey();
   strictEqual((await required.post("/api/logout", "", { ...one, ...key })).status, 204);
-  isRefused(await required.post("/api/logout", "", { ...other, ...key }), 422, /another request/);
+  isRefused(await required.post("/api/logout", "", { ...other, ...key }), 409, /another request/);
   strictEqual((await required.get("/api/traceability/CHAIN-0", other)).status, 200);
   strictEqual((await required.post("/api/logout", "", { ...other, ...newKey() })).status, 204);
   strictEqual((await required.get("/api/traceability/CHAIN-0", other)).status, 401);
@@ -201,7 +201,7 @@ Deno.test("the same request in another order of its fields, or compressed, is th
   ok(isReplay(again));
 });
 
-Deno.test("the same key for another request is 422, and does nothing", async () => {
+Deno.test("the same key for another request is 409, and does nothing", async () => {
   for (const path of PATHS) {
     const key = newKey();
     const body = bodyOf(path);
@@ -212,7 +212,7 @@ Deno.test("the same key for another request is 422, and does nothing", async () 
     others.push(["/api/logout", ""]);
     await changesNothing(async () => {
       for (const [other, body] of others) {
-        isRefused(await legacy.post(other, body, key), 422, /used for another request/);
+        isRefused(await legacy.post(other, body, key), 409, /used for another request/);
       }
     });
   }
@@ -372,6 +372,6 @@ Deno.test("on PostgreSQL 15 every operation does the same", async () => {
     ok(first.status < 300, first.text);
     const again = await api.post(path, body, key);
     deepStrictEqual([kept(again), isReplay(again)], [kept(first), true]);
-    isRefused(await api.post("/api/logout", "", key), 422, /another request/);
+    isRefused(await api.post("/api/logout", "", key), 409, /another request/);
   }
 });
