@@ -26,6 +26,14 @@ export function promisesOf(document: Json): Set<string> {
   return lines;
 }
 
+/** The promises of a schema of the components, by its name. */
+export function promisesOfSchema(document: Json, name: string): Set<string> {
+  const lines = new Set<string>();
+  const { schemas } = asObject(asObject(inlined(document)).components ?? {});
+  write("", asObject(schemas ?? {})[name] ?? null, lines);
+  return lines;
+}
+
 /** One document's promises about one part: the lines that start with `place`, without it. */
 export function promisesAt(document: Json, place: string): Set<string> {
   const lines = [...promisesOf(document)].filter((line) => line.startsWith(place));
@@ -51,10 +59,16 @@ function resolve(value: Json, root: { [key: string]: Json }): Json {
     if (target === null) throw new Error(`${value.$ref} leads nowhere`);
     return resolve(target, root);
   }
+  const { not, ...others } = value;
+  const said = Object.entries(isDouble(not) ? others : value);
   return withTypes(withNull(Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, resolve(item, root)]),
+    said.map(([key, item]) => [key, resolve(item, root)]),
   )));
 }
+
+// A double `not` says what the routes check by code, such as NUL at any depth, by referring to
+// itself: `json_value_input_test.ts`.
+const isDouble = (not: Json | undefined) => isObject(not) && isObject(not.not);
 
 /** `anyOf` a schema or null, as one schema. */
 function withNull({ anyOf, ...beside }: { [key: string]: Json }): { [key: string]: Json } {

@@ -7,19 +7,26 @@
  * @module
  */
 
-const YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})";
+// In the years 0001 and 9999 an offset may lead to a year of another form; see below.
+const YEAR = "(?:000[2-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-8][0-9]{3}" +
+  "|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])";
 const LEAP_YEAR =
   "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)";
 const MONTH_AND_DAY = "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])" +
   "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))";
 const DATE = `(?:${YEAR}-${MONTH_AND_DAY}|${LEAP_YEAR}-02-29)`;
+const HOUR_AND_MINUTE = "(?:[01][0-9]|2[0-3]):[0-5][0-9]";
 // PostgreSQL accepts no time after 24:00:00, so 23:59:60 has no fraction.
-const TIME_OF_DAY = "(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]" +
+const TIME_OF_DAY = `(?:${HOUR_AND_MINUTE}` +
   "(?::(?:[0-5][0-9](?:\\.[0-9]{1,30})?|60(?:\\.0{1,30})?))?|24:00(?::00(?:\\.0{1,30})?)?)";
 const ZONE = "(?:[Zz]|[+-](?:0[0-9]|1[0-5])(?::[0-5][0-9](?::[0-5][0-9])?|[0-5][0-9])?)";
+const EDGE_YEAR_TIME =
+  `(?:0001|9999)-${MONTH_AND_DAY}(?:[Tt ]${HOUR_AND_MINUTE}(?::[0-5][0-9])?[Zz]?)?`;
 
 /** A time in the spelling of RFC 3339 and its relatives; PostgreSQL reads all of them. */
-export const ISO_MOMENT_PATTERN = new RegExp(`^${DATE}(?:[Tt ]${TIME_OF_DAY}${ZONE}?)?$`);
+export const ISO_MOMENT_PATTERN = new RegExp(
+  `^(?:${DATE}(?:[Tt ]${TIME_OF_DAY}${ZONE}?)?|${EDGE_YEAR_TIME})$`,
+);
 
 /** Whether a time that {@link ISO_MOMENT_PATTERN} matches has an offset, or `Z`. */
 export function hasOffset(moment: string): boolean {

@@ -386,7 +386,8 @@ export interface components {
          *     server's time zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is
          *     one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that
          *     PostgreSQL reads (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a
-         *     moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused.
+         *     moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused. The pattern has the years 0001
+         *     and 9999 without an offset or with `Z`; an offset is accepted where the year in UTC remains.
          * @example 2026-01-19T10:11:12.345Z
          * @example 2026-01-19 10:11:12
          * @example 2026-01-19
@@ -402,12 +403,18 @@ export interface components {
         /**
          * @description Any JSON value, nested at most 32 deep. Text is read as a JSON document (`"{\"a\":1}"` is
          *     stored as `{"a": 1}`); text that is none is refused. A value with NUL, half a surrogate pair
-         *     or a number beyond a double (`1e400`) at any depth is refused too.
+         *     or a number beyond a double (`1e400`) at any depth is refused too. The pattern has the flat
+         *     documents, without escapes; all others are accepted too.
          * @example {
          *       "supplier": "Duna"
          *     }
          */
         JsonValueInput: unknown;
+        /**
+         * @description Any JSON value without NUL, inside a `JsonValueInput`.
+         * @example Duna
+         */
+        StorableJson: unknown;
         /**
          * @description Text, or null; a number, true or false is stored as its text.
          * @example Label is smeared
@@ -463,10 +470,11 @@ export interface components {
             /** @description The account's email. It must match exactly. */
             email: string;
             /**
-             * @description The account's password. Required with `AUTH_MODE=required`; at most 72 bytes in UTF-8,
-             *     composed (NFC) or as it is sent. In `legacy` no password is refused.
+             * @description The account's password: text of 1 to 72 bytes in UTF-8, composed (NFC) or as it is sent.
+             *     Required with `AUTH_MODE=required`, where anything else is 401. In `legacy` any value is
+             *     accepted and ignored.
              */
-            password?: string;
+            password?: unknown;
         } & {
             [key: string]: unknown;
         };
@@ -1133,8 +1141,8 @@ export interface components {
             };
         };
         /**
-         * @description The code or id is taken, or a reference leads nowhere. With `Retry-After`: the first request
-         *     with this `Idempotency-Key` is still in progress.
+         * @description The code or id is taken, a reference leads nowhere, or the `Idempotency-Key` was used for
+         *     another request. With `Retry-After`: the first request with this key is still in progress.
          */
         Conflict: {
             headers: {
@@ -1151,7 +1159,10 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /** @description The first request with this `Idempotency-Key` is still in progress. */
+        /**
+         * @description The `Idempotency-Key` was used for another request. With `Retry-After`: the first request
+         *     with this key is still in progress.
+         */
         InFlight: {
             headers: {
                 "Retry-After": components["headers"]["RetryInFlight"];
@@ -1212,10 +1223,7 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
-        /**
-         * @description The request is JSON but outside this contract; details name the places. Or its
-         *     `Idempotency-Key` was used for another request.
-         */
+        /** @description The request is JSON but outside this contract; details name the places. */
         OutsideContract: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1289,7 +1297,6 @@ export interface components {
          * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
          *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
          *     response; see **Repeats**.
-         * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
          */
         IdempotencyKey: string;
     };
@@ -1438,7 +1445,6 @@ export interface operations {
                  * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  *     response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1582,7 +1588,6 @@ export interface operations {
                  * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  *     response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1628,7 +1633,6 @@ export interface operations {
                  * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  *     response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1674,7 +1678,6 @@ export interface operations {
                  * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  *     response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1906,7 +1909,6 @@ export interface operations {
                  * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
                  *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
                  *     response; see **Repeats**.
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };

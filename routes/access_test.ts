@@ -194,7 +194,7 @@ Deno.test("required: a logout ends one token, not the account's others", async (
 
 Deno.test("required: health, login, documents, keys and probes need no token", async () => {
   const open = ["/api/health", "/.well-known/jwks.json", "/livez", "/readyz"];
-  for (const path of [...open, "/openapi.yaml", "/openapi.json", "/docs"]) {
+  for (const path of [...open, "/openapi.yaml", "/openapi.json", "/openapi-3.0.json", "/docs"]) {
     for (const headers of [{}, bearer("hello")]) {
       strictEqual((await required.get(path, headers)).status, 200, path);
     }

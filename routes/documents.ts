@@ -1,5 +1,6 @@
 import absolutePath from "swagger-ui-dist/absolute-path.js";
 import { parse } from "yaml";
+import { toOpenapi30 } from "../contract/openapi_30.ts";
 import type { App } from "../http/operation.ts";
 
 const CONTRACT = new URL("../openapi.yaml", import.meta.url);
@@ -32,6 +33,7 @@ export const documents = (app: App) => {
   const contract = Deno.readTextFileSync(CONTRACT);
   // Converted at the first request: that takes half as long as the start.
   let inJson: string | undefined;
+  let in30: string | undefined;
   const file = (path: string, type: string, content: () => string | Promise<string>) =>
     app.page("documents", path, async (c) =>
       c.body(await content(), 200, {
@@ -40,6 +42,11 @@ export const documents = (app: App) => {
       }));
   file("/openapi.yaml", "application/yaml", () => contract);
   file("/openapi.json", "application/json", () => inJson ??= JSON.stringify(parse(contract)));
+  file(
+    "/openapi-3.0.json",
+    "application/json",
+    () => in30 ??= JSON.stringify(toOpenapi30(parse(contract))),
+  );
   file("/docs", "text/html", () => PAGE);
   file("/docs/start.js", "text/javascript", () => START);
   file("/docs/swagger-ui.css", "text/css", () => asset("swagger-ui.css"));

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { parse } from "yaml";
+import { toOpenapi30 } from "../contract/openapi_30.ts";
 import { apiWithoutDatabase } from "../testing/api_without_database.ts";
 
 const api = await apiWithoutDatabase();
@@ -21,6 +22,15 @@ Deno.test("the contract as JSON is the same document", async () => {
     [200, "application/json; charset=utf-8"],
   );
   deepStrictEqual(response.json, parse(contract));
+});
+
+Deno.test("the contract for tools that read only OpenAPI 3.0 is converted from it", async () => {
+  const response = await api.get("/openapi-3.0.json");
+  deepStrictEqual(
+    [response.status, response.headers.get("content-type")],
+    [200, "application/json; charset=utf-8"],
+  );
+  deepStrictEqual(response.json, toOpenapi30(parse(contract)));
 });
 
 /** What the page makes the browser load. */

@@ -14,13 +14,12 @@ import { StorableText, Timestamp, Uuid } from "./schemas.ts";
 const Email = StorableText.min(1);
 // The old server passed anything to its database as text.
 const SentEmail = z.union([Email, z.number().transform(String), z.boolean().transform(String)]);
-const AnyPassword = StorableText.min(1);
-// bcrypt reads no more than 72 bytes.
-const Password = AnyPassword.max(72).openapi({ writeOnly: true });
+const Password = StorableText.min(1);
 
 export const Credentials = z.looseObject({
   email: Email,
-  password: Password.optional(),
+  // `legacy` accepts anything, as the old server does.
+  password: z.unknown().optional().openapi({ writeOnly: true }),
 }).openapi("Credentials");
 
 export const User = z.strictObject({
@@ -80,7 +79,7 @@ function credentialsOf(value: unknown): SentCredentials {
   return {
     email: SentEmail.safeParse(fields.email).data,
     // Its maximum depends on the bytes of its Unicode forms.
-    password: AnyPassword.safeParse(fields.password).data,
+    password: Password.safeParse(fields.password).data,
   };
 }
 

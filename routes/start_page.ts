@@ -36,6 +36,7 @@ const POLICY = `default-src 'none'; style-src '${hashOf(STYLE)}'; img-src data:;
 const LINKS: readonly Link[] = [
   ["/docs", "Reference", "Every operation with examples that you can send from the page."],
   ["/openapi.yaml", "Contract", "The same as OpenAPI 3.1, for programs and code generators."],
+  ["/openapi-3.0.json", "Contract, 3.0", "For tools that don't read OpenAPI 3.1 yet."],
   ["/api/health", "Health", "Whether this server is up."],
   ["/readyz", "Readiness", "Whether it can work: database, tables, cache."],
 ];

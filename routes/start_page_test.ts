@@ -14,7 +14,7 @@ const BROWSER = {
 const linksOf = (page: string) =>
   [...page.matchAll(/<a href="([^"]*)"/g)].map(([, path = ""]) => path);
 
-const LINKS = ["/docs", "/openapi.yaml", "/api/health", "/readyz"];
+const LINKS = ["/docs", "/openapi.yaml", "/openapi-3.0.json", "/api/health", "/readyz"];
 const DEMO = ["/api/traceability/MIX-BATCH-88", "/api/traceability/FG-DONER-X1"];
 
 async function pageOf(api: TestApi): Promise<string> {
