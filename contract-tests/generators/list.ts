@@ -4,7 +4,10 @@ import { openapiGeneratorCsharp } from "./openapi-generator-csharp/generator.ts"
 import { openapiGeneratorJava } from "./openapi-generator-java/generator.ts";
 import { openapiGeneratorKotlin } from "./openapi-generator-kotlin/generator.ts";
 import { openapiGeneratorPhp } from "./openapi-generator-php/generator.ts";
+import { openapiGeneratorPython } from "./openapi-generator-python/generator.ts";
 import { openapiGeneratorRust } from "./openapi-generator-rust/generator.ts";
+import { openapiGeneratorTypescriptFetch } from "./openapi-generator-typescript-fetch/generator.ts";
+import { openapiPythonClient } from "./openapi-python-client/generator.ts";
 import { openapiTypescript } from "./openapi-typescript/generator.ts";
 import { orval } from "./orval/generator.ts";
 
@@ -13,9 +16,12 @@ export const GENERATORS: readonly Generator[] = [
   openapiTypescript,
   heyApi,
   orval,
-  openapiGeneratorCsharp,
+  openapiGeneratorTypescriptFetch,
+  openapiPythonClient,
+  openapiGeneratorPython,
   openapiGeneratorJava,
   openapiGeneratorKotlin,
-  openapiGeneratorPhp,
   openapiGeneratorRust,
+  openapiGeneratorCsharp,
+  openapiGeneratorPhp,
 ];

@@ -6,7 +6,12 @@ import { transcriptOf } from "./transcript.ts";
 
 const WORK_FOLDER = join(PROJECT_FOLDER, ".data", "generators", "work");
 /** The module that describes a generator, and what its tools were installed from. */
-const NOT_OF_THE_PROGRAM = new Set(["generator.ts", "package-lock.json", "requirements.txt"]);
+const NOT_OF_THE_PROGRAM = new Set([
+  "generator.ts",
+  "package-lock.json",
+  "requirements.in",
+  "requirements.txt",
+]);
 
 /** What came of one generator. */
 export interface Outcome {

@@ -29,7 +29,7 @@ export function npmPackages(name: string, module: string, others: readonly strin
 
 /** A virtual environment of Python, from the hashed `requirements.txt` beside a module. */
 export function pythonPackages(name: string, module: string): Tools {
-  const pip = ["bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  const pip = ["bin/python", "-m", "pip", "install", "--quiet", "--no-compile"];
   return tools(name, {
     files: [new URL("requirements.txt", module)],
     commands: [

@@ -1,7 +1,7 @@
 import { env } from "node:process";
 import { client } from "./generated/client.gen.js";
 import { createLot, createQcDecision, getTraceability, login } from "./generated/sdk.gen.js";
-import type { Error as ErrorBody } from "./generated/types.gen.js";
+import type { ErrorResponse } from "./generated/types.gen.js";
 
 const lotCode = env["LOT_CODE"] ?? "";
 client.setConfig({ baseUrl: env["BASE_URL"] ?? "" });
@@ -40,10 +40,10 @@ console.log(
     `${parents.length} parents, ${children.length} children`,
 );
 
-const missing: ErrorBody | undefined =
+const missing: ErrorResponse | undefined =
   (await getTraceability({ path: { lotCode: `${lotCode}-UNKNOWN` } })).error;
 console.log(`404: ${missing?.error}`);
 
-const refused: ErrorBody | undefined =
+const refused: ErrorResponse | undefined =
   (await createLot({ body: { lot_code: lotCode, metadata: "{" } })).error;
 for (const { path, message } of refused?.details ?? []) console.log(`422: ${path} ${message}`);

@@ -13,6 +13,7 @@ export const openapiGeneratorPhp: Generator = {
   isQuick: false,
   install: [OPENAPI_GENERATOR],
   generate: [openapiGenerator("php", "openapi.json")],
+  compile: [["php", "-l", "program.php"]],
   // Debian's packages php-cli, php-curl, php-mbstring and php-guzzlehttp-guzzle.
   run: ["php", "program.php"],
 };

@@ -2,7 +2,7 @@ import { env } from "node:process";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./generated.js";
 
-type ErrorBody = components["schemas"]["Error"];
+type ErrorResponse = components["schemas"]["ErrorResponse"];
 
 const lotCode = env["LOT_CODE"] ?? "";
 const client = createClient<paths>({ baseUrl: env["BASE_URL"] ?? "" });
@@ -48,9 +48,9 @@ console.log(
     `${parents.length} parents, ${children.length} children`,
 );
 
-const missing: ErrorBody | undefined = (await trace(`${lotCode}-UNKNOWN`)).error;
+const missing: ErrorResponse | undefined = (await trace(`${lotCode}-UNKNOWN`)).error;
 console.log(`404: ${missing?.error}`);
 
-const refused: ErrorBody | undefined =
+const refused: ErrorResponse | undefined =
   (await client.POST("/api/lots", { body: { lot_code: lotCode, metadata: "{" } })).error;
 for (const { path, message } of refused?.details ?? []) console.log(`422: ${path} ${message}`);

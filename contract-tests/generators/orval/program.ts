@@ -3,7 +3,7 @@ import { env } from "node:process";
 import {
   createLot,
   createQcDecision,
-  type Error as ErrorBody,
+  type ErrorResponse,
   getTraceability,
   login,
 } from "./generated/lotline.js";
@@ -12,9 +12,9 @@ const lotCode = env["LOT_CODE"] ?? "";
 axios.defaults.baseURL = env["BASE_URL"];
 
 /** The body of the error that a request must get. */
-async function errorOf(request: Promise<unknown>): Promise<ErrorBody> {
+async function errorOf(request: Promise<unknown>): Promise<ErrorResponse> {
   const thrown: unknown = await request.catch((error: unknown) => error);
-  if (axios.isAxiosError<ErrorBody>(thrown) && thrown.response) return thrown.response.data;
+  if (axios.isAxiosError<ErrorResponse>(thrown) && thrown.response) return thrown.response.data;
   throw thrown;
 }
 
