@@ -16,7 +16,7 @@ export function readAs31(value: Json): Json {
   ));
 }
 
-function readPart({ "x-content-media-type": media, ...part }: Part): Part {
+function readPart({ "x-content-media-type": media, "x-property-names": _, ...part }: Part): Part {
   const read = readNullable(readSeveralTypes(part));
   return media === undefined ? read : { ...read, contentMediaType: media };
 }
