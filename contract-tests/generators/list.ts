@@ -1,5 +1,7 @@
 import type { Generator } from "./generator.ts";
 import { heyApi } from "./hey-api/generator.ts";
+import { oapiCodegen } from "./oapi-codegen/generator.ts";
+import { ogen } from "./ogen/generator.ts";
 import { openapiGeneratorCsharp } from "./openapi-generator-csharp/generator.ts";
 import { openapiGeneratorJava } from "./openapi-generator-java/generator.ts";
 import { openapiGeneratorKotlin } from "./openapi-generator-kotlin/generator.ts";
@@ -13,6 +15,8 @@ import { orval } from "./orval/generator.ts";
 
 /** All generators that the published document is tried with. */
 export const GENERATORS: readonly Generator[] = [
+  oapiCodegen,
+  ogen,
   openapiTypescript,
   heyApi,
   orval,
