@@ -42,18 +42,15 @@ function giveLinksBodies(document: Json): void {
   }
 }
 
-// Schemathesis' coverage phase ignores `contentMediaType`. For a custom format it requests values
-// from hooks.py, which provide text that is a JSON document.
-function nameJsonText(part: Json): void {
-  if (typeof part !== "object" || part === null) return;
-  if (!Array.isArray(part) && part.contentMediaType === "application/json") {
-    delete part.contentMediaType;
-    part.anyOf = [
-      { type: "string", format: "json-text" },
-      { type: JSON_TYPES.filter((type) => type !== "string") },
-    ];
-  }
-  Object.values(part).forEach(nameJsonText);
+// The published schema has a pattern of the flat documents. For a custom format schemathesis requests
+// values from hooks.py, which provide any text that is a JSON document.
+function nameJsonText(document: Json): void {
+  const { schemas } = asObject(asObject(document).components ?? {});
+  const { JsonValueInput } = asObject(schemas ?? {});
+  asObject(JsonValueInput ?? {}).anyOf = [
+    { type: "string", format: "json-text" },
+    { type: JSON_TYPES.filter((type) => type !== "string") },
+  ];
 }
 
 /** The patterns of a document's schemas, by the schema's name. */
