@@ -16,7 +16,7 @@ export function readAs31(value: Json): Json {
   ));
 }
 
-function readPart(part: Part): Part {
+function readPart({ "x-property-names": _, ...part }: Part): Part {
   return readNullable(readSeveralTypes(part));
 }
 

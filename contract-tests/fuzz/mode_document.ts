@@ -1,18 +1,15 @@
 import type { AuthMode } from "../../auth/guard.ts";
 import { readContract } from "../documents.ts";
-import { JSON_TYPES } from "../../contract/remaining_types.ts";
 import { asObject, type Json } from "../normal_form.ts";
 
 /**
- * The contract as one `AUTH_MODE` promises it. The published document covers both, and states the
- * differences in prose: `required` needs a token, and `legacy` doesn't check a password.
+ * The contract as one `AUTH_MODE` promises it. The published document covers both, and says in prose
+ * that `required` needs a token.
  */
 export function documentOfMode(mode: AuthMode): Json {
   const document = readContract();
   if (mode === "required") needTokens(document);
-  else forgetPasswords(document);
   giveLinksBodies(document);
-  nameJsonText(document);
   return document;
 }
 
@@ -27,12 +24,6 @@ function needTokens(document: Json): void {
   }
 }
 
-function forgetPasswords(document: Json): void {
-  const { schemas } = asObject(asObject(document).components ?? {});
-  const { Credentials } = asObject(schemas ?? {});
-  delete asObject(asObject(Credentials ?? {}).properties ?? {}).password;
-}
-
 // The published links have no `requestBody`, since openapi-generator refuses one that is an object.
 function giveLinksBodies(document: Json): void {
   const { links } = asObject(asObject(document).components ?? {});
@@ -40,17 +31,6 @@ function giveLinksBodies(document: Json): void {
     const body = link["x-request-body"];
     if (body !== undefined) link.requestBody = body;
   }
-}
-
-// The published schema has a pattern of the flat documents. For a custom format schemathesis requests
-// values from hooks.py, which provide any text that is a JSON document.
-function nameJsonText(document: Json): void {
-  const { schemas } = asObject(asObject(document).components ?? {});
-  const { JsonValueInput } = asObject(schemas ?? {});
-  asObject(JsonValueInput ?? {}).anyOf = [
-    { type: "string", format: "json-text" },
-    { type: JSON_TYPES.filter((type) => type !== "string") },
-  ];
 }
 
 /** The patterns of a document's schemas, by the schema's name. */
