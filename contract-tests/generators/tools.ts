@@ -39,3 +39,11 @@ export function pythonPackages(name: string, module: string): Tools {
     ],
   });
 }
+
+/** Programs in Go, from the `tool` lines of the `go.mod` beside a module. */
+export function goTools(name: string, module: string): Tools {
+  return tools(name, {
+    files: ["go.mod", "go.sum"].map((file) => new URL(file, module)),
+    commands: [["go", "build", "-o", "bin/", "tool"]],
+  });
+}
