@@ -19,6 +19,7 @@ COPY dry_run ./dry_run
 COPY http ./http
 COPY jobs ./jobs
 COPY lineage ./lineage
+COPY reference ./reference
 COPY routes ./routes
 COPY dev/seed.ts dev/seed.json ./dev/
 COPY containers/fetch_packages.ts ./containers/
@@ -26,7 +27,8 @@ COPY containers/fetch_packages.ts ./containers/
 # Only the packages that these programs import, at the versions of the lockfile.
 RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
   main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts db/grants_main.ts auth/keys_main.ts auth/user_main.ts \
-  jobs/jobs_main.ts doctor/doctor_main.ts cutover/main.ts cutover/cli/cutover_main.ts cutover/cli/parity_main.ts cutover/legacy/main.ts
+  jobs/jobs_main.ts doctor/doctor_main.ts cutover/main.ts cutover/cli/cutover_main.ts cutover/cli/parity_main.ts cutover/legacy/main.ts \
+  marked
 
 # The image has no git clone: docker build --build-arg LOTLINE_COMMIT=$(git rev-parse HEAD) .
 ARG LOTLINE_COMMIT=

@@ -12,14 +12,12 @@ import { untilDone, type WaitOptions } from "./progress.ts";
 import { createSend, type Fetch } from "./send.ts";
 import { type Credentials, Session } from "./session.ts";
 import type * as shapes from "./shapes.ts";
-import type { paths } from "../contract/types.gen.ts";
 
 export { type ErrorDetail, type ErrorKind, LotlineError } from "./errors.ts";
 export type { DeepTraceHead, DeepTraceLine } from "./lines.ts";
 export type { WaitOptions } from "./progress.ts";
 export type { Credentials } from "./session.ts";
 export type * from "./shapes.ts";
-export type { components, operations, paths } from "../contract/types.gen.ts";
 
 /** What a client is made with. */
 export interface ClientOptions {
@@ -58,18 +56,21 @@ export interface PostOptions extends CallOptions {
  */
 export interface LotlineClient {
   /** All operations as the contract has them, by `openapi-fetch`; token, key and tries as here. */
-  readonly api: Client<paths, "application/json">;
+  readonly api: Client<shapes.paths, "application/json">;
 
+  /** Whether the service is up. */
   getHealth(options?: CallOptions): Promise<shapes.Health>;
 
   /** Gets a token and keeps it, and these credentials for the next one. */
-  login(credentials: Credentials, options?: CallOptions): Promise<shapes.LoginSession>;
+  login(credentials: Credentials, options?: CallOptions): Promise<shapes.Session>;
   /** Ends the token, and forgets it and the credentials. Without a token it does nothing else. */
   logout(options?: CallOptions): Promise<void>;
 
   /** A lot with its parents and children, one hop. */
   getTraceability(lotCode: string, options?: CallOptions): Promise<shapes.Trace>;
+  /** Stores a lot. Give kilograms and °C as text, and every digit arrives. */
   createLot(lot: shapes.LotInput, options?: PostOptions): Promise<shapes.Lot>;
+  /** Stores a decision about a lot at a QC gate. */
   createQcDecision(
     decision: shapes.QcDecisionInput,
     options?: PostOptions,
@@ -134,13 +135,13 @@ export function createClient(options: ClientOptions): LotlineClient {
     throw new TypeError("timeoutMs must be more than 0 and less than 2147483648");
   }
   const session = new Session(async (login) => (await signIn(login, {})).token, options);
-  const api = createApi<paths, "application/json">({
+  const api = createApi<shapes.paths, "application/json">({
     baseUrl,
     fetch: createSend({ baseUrl, session, fetch, retries, timeoutMs }),
     pathSerializer: serializePath,
   });
 
-  function signIn(body: Credentials, { signal }: CallOptions): Promise<shapes.LoginSession> {
+  function signIn(body: Credentials, { signal }: CallOptions): Promise<shapes.Session> {
     return dataOf(api.POST("/api/login", { body: { ...body }, signal }));
   }
 

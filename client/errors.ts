@@ -56,6 +56,7 @@ interface Facts {
 /** Whatever a call can end with but success and the reason of the caller's own signal. */
 export class LotlineError extends Error {
   override readonly name = "LotlineError";
+  /** What went wrong, for a program; the message is for people. */
   readonly kind: ErrorKind;
   /** The response's status; undefined without a response. */
   readonly status: number | undefined;

@@ -1,45 +1,29 @@
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { publint } from "publint";
 import { parse } from "yaml";
-import { z } from "zod";
 import project from "../deno.json" with { type: "json" };
 import { apiOnSeed } from "../testing/api_on_seed.ts";
+import {
+  ClientPackage,
+  installClient,
+  nodeVersion,
+  runProgram as run,
+} from "../testing/client_package.ts";
 import { rawResponse, startRawUpstream } from "../testing/raw_upstream.ts";
+import { startWorker } from "../testing/worker.ts";
 
-/* The package as npm would publish it, used from Node and by a compiler. */
+/* The package as npm would publish it, used from Node; editor_test.ts has its types. */
 
-const { api } = await apiOnSeed();
+const { api, databaseUrl } = await apiOnSeed();
 
 const HERE = new URL("./", import.meta.url);
 const read = (path: string) => Deno.readTextFile(new URL(path, HERE));
 
-const Package = z.looseObject({
-  version: z.string(),
-  dependencies: z.record(z.string(), z.string()),
-  scripts: z.undefined().optional(),
-});
-
-/** Runs a program; throws with what it said unless it went well. */
-async function run(program: string, args: string[], cwd: string | URL): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(program, {
-    args,
-    cwd,
-    env: { NO_COLOR: "1", npm_config_offline: "true", npm_config_update_notifier: "false" },
-  }).output();
-  const [said, complained] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  if (!success) throw new Error(`${program} ${args.join(" ")}\n${said}${complained}`);
-  return said ?? "";
-}
-
-/** The major version of the Node that there is, if any. */
-async function nodeVersion(): Promise<number> {
-  const version = await run("node", ["--version"], HERE).catch(() => "v0");
-  return Number(/^v(\d+)/.exec(version)?.[1]);
-}
-
 const hasNode = await nodeVersion() >= 20;
 const skipped = hasNode ? "" : " (skipped: there is no Node 20 or later with npm on this machine)";
 
-const MENDED = `
+const REPEATED = `
 import { createClient } from "@lotline/client";
 
 const baseUrl = process.argv[2];
@@ -68,6 +52,18 @@ const nobody = createClient({ baseUrl: "http://127.0.0.1:1024", ...options });
 console.log((await nobody.getHealth().catch((error) => error)).message);
 `;
 
+/** How many bytes a program has, minified with all that it imports, as a web server sends it. */
+async function bundledSize(folder: string, program: string): Promise<number> {
+  await Deno.writeTextFile(`${folder}/program.js`, program);
+  const args = ["bundle", "--quiet", "--minify", "--platform=browser", "program.js"];
+  return await gzippedSize(await run(Deno.execPath(), args, folder));
+}
+
+async function gzippedSize(text: string): Promise<number> {
+  const compressed = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return (await new Response(compressed).bytes()).length;
+}
+
 /** The README's example, for this address; `required` is the one with its first line of CommonJS. */
 async function exampleFor(url: string): Promise<{ imported: string; required: string }> {
   const page = await read("README.md");
@@ -78,38 +74,8 @@ async function exampleFor(url: string): Promise<{ imported: string; required: st
   return { imported, required: imported.replace(/^import .*/, firstLine) };
 }
 
-/** A folder of somebody who has installed the packed package. */
-async function consumer(): Promise<{ folder: string } & AsyncDisposable> {
-  const folder = await Deno.makeTempDir({ prefix: "lotline-client-" });
-  const installed = `${folder}/node_modules/@lotline/client`;
-  await run(Deno.execPath(), ["task", "--quiet", "client"], new URL("../", HERE));
-  await run("npm", ["pack", "--pack-destination", folder], HERE);
-  const [archive = ""] = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
-  await Deno.mkdir(`${folder}/package`);
-  await run("tar", ["xzf", archive], folder);
-  // Its dependencies come from where Deno keeps its own, as no network is needed for those; npm may
-  // never have seen them on this machine.
-  const { dependencies } = Package.parse(
-    JSON.parse(await Deno.readTextFile(`${folder}/package/package.json`)),
-  );
-  await Deno.writeTextFile(
-    `${folder}/package.json`,
-    JSON.stringify({ type: "module", dependencies }),
-  );
-  // Which versions there are, Deno may not have kept; the project's lockfile says it.
-  await Deno.copyFile(new URL("../deno.lock", HERE), `${folder}/deno.lock`);
-  await run(
-    Deno.execPath(),
-    ["install", "--quiet", "--node-modules-dir=auto", "--cached-only"],
-    folder,
-  );
-  await Deno.mkdir(`${folder}/node_modules/@lotline`);
-  await Deno.rename(`${folder}/package`, installed);
-  return { folder, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
-}
-
 Deno.test("the package has the versions of the contract and of deno.json, and runs no scripts", async () => {
-  const { version, dependencies } = Package.parse(JSON.parse(await read("package.json")));
+  const { version, dependencies } = ClientPackage.parse(JSON.parse(await read("package.json")));
   strictEqual(version, parse(await read("../openapi.yaml")).info.version);
   for (const [name, pinned] of Object.entries(dependencies)) {
     strictEqual(
@@ -129,13 +95,14 @@ Deno.test("the package has the versions of the contract and of deno.json, and ru
 });
 
 Deno.test({
-  name:
-    `the packed package runs the README's lines in Node, and a compiler knows its types${skipped}`,
+  name: `the packed package runs the README's lines in Node, and is well formed${skipped}`,
   ignore: !hasNode,
   fn: async (t) => {
-    await using user = await consumer();
-    const { folder } = user;
+    await using consumer = await installClient();
+    const { folder, installed, archive } = consumer;
     await t.step("with Node", async () => {
+      // A trace that takes more than 200 ms is left to it.
+      await using _worker = await startWorker({ databaseUrl });
       const { imported, required } = await exampleFor(api.url);
       await Deno.writeTextFile(`${folder}/example.mjs`, imported);
       // A folder of CommonJS, as `npm init` makes it.
@@ -160,35 +127,36 @@ Deno.test({
       },
     );
     // What depends on the platform: a body that is sent again, signals, what can't be reached.
-    await t.step("what goes wrong on the way is told and mended in Node as in Deno", async () => {
+    await t.step("Node repeats requests and reports failures as Deno does", async () => {
       await using upstream = await startRawUpstream((socket, request, count) => {
         if (request.startsWith("GET /api/health ")) return;
         if (count === 1) socket.destroy();
         else socket.write(rawResponse("201 Created", '{"lot_code":"A"}'));
       });
-      await Deno.writeTextFile(`${folder}/mended.mjs`, MENDED);
-      const said = await run("node", ["mended.mjs", upstream.url], folder);
+      await Deno.writeTextFile(`${folder}/repeated.mjs`, REPEATED);
+      const said = await run("node", ["repeated.mjs", upstream.url], folder);
       deepStrictEqual(JSON.parse(said), ["A", "network", "timeout", "mine", "mine"]);
       const [first, second] = upstream.requests.map((request) => request.split("\r\n").sort());
       deepStrictEqual(second, first);
       ok(first?.some((line) => line === '{"lot_code":"A"}'));
       strictEqual(upstream.requests.length, 4);
     });
-    await t.step("with types, decimals text", async () => {
-      const { imported } = await exampleFor(api.url);
-      const typed = imported.replace(
-        "  await lotline.logout();\n",
-        `const kilograms: string | null = lot.weight_kg;\n` +
-          `// @ts-expect-error: no number\nconst number: number = lot.weight_kg;\n` +
-          `// @ts-expect-error: no such kind\nif (again.kind === "nope") console.log(kilograms, number);\n`,
-      );
-      ok(typed.includes("kilograms"));
-      await Deno.writeTextFile(
-        `${folder}/example.ts`,
-        typed.replace(".catch((error) => error)", ".catch((error: LotlineError) => error)")
-          .replace("again.kind ===", "again instanceof LotlineError && again.kind ==="),
-      );
-      await run(Deno.execPath(), ["check", "--quiet", "example.ts"], folder);
+    await t.step("publint and attw find nothing in what is published", async () => {
+      const { messages } = await publint({ pkgDir: installed, pack: false, strict: true });
+      deepStrictEqual(messages, []);
+      const types = await checkPackage(createPackageFromTarballData(archive));
+      deepStrictEqual(types.types && types.problems, []);
+    });
+    await t.step("a page's bundle has less than 8 kB, and only what it uses", async () => {
+      const file = await Deno.readTextFile(`${installed}/dist/client.min.js`);
+      const client = 'import { createClient } from "@lotline/client"; console.log(createClient);';
+      const error = 'import { LotlineError } from "@lotline/client"; console.log(LotlineError);';
+      const sizes = [await gzippedSize(file), await bundledSize(folder, client)];
+      ok(sizes.every((size) => size > 4_000 && size < 8_000), `${sizes} bytes`);
+      ok(await bundledSize(folder, error) < 1_000);
+      // Neither from Node nor from elsewhere: a page loads the file as it is.
+      match(file, /^\/\*! @lotline\/client .*openapi-fetch/);
+      ok(!/\bimport\b|\brequire\b|node:/.test(file));
     });
   },
 });

@@ -70,7 +70,7 @@ export function createSend({ baseUrl, session, fetch, retries, timeoutMs }: Send
     const template = path?.slice(new URL(baseUrl).pathname.replace(/\/$/, "").length);
     const headers = new Headers(request.headers);
     if (method === "POST" && template !== LOGIN && !headers.has("idempotency-key")) {
-      headers.set("idempotency-key", crypto.randomUUID());
+      headers.set("idempotency-key", newKey());
     }
     const hasBody = method !== "GET" && method !== "HEAD";
     return {
@@ -122,11 +122,26 @@ export function createSend({ baseUrl, session, fetch, retries, timeoutMs }: Send
         ? new LotlineError("timeout", `No response from ${origin} within ${timeoutMs} ms`, {
           cause,
         })
-        : new LotlineError("network", `No response from ${origin}: ${reasonOf(cause)}`, { cause });
+        : new LotlineError("network", noResponse(origin, cause), { cause });
     } finally {
       clearTimeout(timer);
     }
   }
+}
+
+/** `crypto.randomUUID` is missing in pages without TLS: https://w3c.github.io/webcrypto/. */
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A browser gives the same reason for a service that is unavailable and for one that refuses CORS. */
+function noResponse(origin: string, cause: unknown): string {
+  const message = `No response from ${origin}: ${reasonOf(cause)}`;
+  // Only pages and their workers have one.
+  const page = globalThis.location?.origin;
+  if (page === undefined || page === origin) return message;
+  return `${message} (the service is unavailable, or its CORS_ORIGINS lacks ${page})`;
 }
 
 /** A login that was needed and failed is retried as the request itself would be. */

@@ -60,7 +60,7 @@ Deno.test("a POST whose response is lost is sent again, the same to the letter, 
   const [first, ...others] = bodies(server.upstream);
   deepStrictEqual(others, [first, first]);
   const [key, ...keys] = header(server.upstream, "idempotency-key");
-  match(key ?? "", /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  match(key ?? "", /^[0-9a-f]{32}$/);
   deepStrictEqual(keys, [key, key]);
   await server.client.createLot({ lot_code: "A" });
   notStrictEqual(header(server.upstream, "idempotency-key").at(-1), key);

@@ -1,7 +1,7 @@
 /**
  * Runs during the image build. It fetches the packages that the given programs import, at the
- * versions of the lockfile, and no others. Packages that a program only loads by `require` are not
- * among its imports: name them after the programs.
+ * versions of the lockfile, and no others. Packages that a program only finds by
+ * `import.meta.resolve` are not among its imports: name them after the programs.
  *
  *     deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
  *       main.ts

@@ -100,7 +100,7 @@ async function startAll(t: Deno.TestContext): Promise<void> {
   });
 
   await t.step("the API shows its documents from files of the image", async () => {
-    for (const path of ["/openapi.yaml", "/docs/swagger-ui.css"]) {
+    for (const path of ["/openapi.yaml", "/docs", "/docs/page.js", "/docs/marked.js"]) {
       const response = await fetch(url + path);
       strictEqual(response.status, 200, await response.text());
     }

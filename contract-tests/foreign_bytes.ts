@@ -17,7 +17,7 @@ const OWN = [
   /\.gen\.ts$/,
   /^(?:bench|containers|contract-tests|dev|faults|testing|\.data)\//,
   /^cutover\/(?:bench|cli|faults|legacy|odd_requests|practice|testing)\//,
-  /^(?:client\/build|client\/dist\/.*|command_line|contract\/generate|task_help|terminal)\.ts$|^(?:\w+\/)?config\.ts$/,
+  /^(?:client\/build|client\/dist\/.*|command_line|contract\/(?:generate|named_schemas)|task_help|terminal)\.ts$|^(?:\w+\/)?config\.ts$/,
   /^db\/(?:migrat\w*|grants|rights)\.ts$/,
   /_main\.ts$/,
 ];

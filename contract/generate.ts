@@ -1,4 +1,5 @@
 import openapiTS, { astToString, BOOLEAN, NULL, NUMBER, STRING, tsUnion } from "openapi-typescript";
+import { withNamedSchemas } from "./named_schemas.ts";
 import { remainingTypes } from "./remaining_types.ts";
 
 const CONTRACT = new URL("../openapi.yaml", import.meta.url);
@@ -8,7 +9,8 @@ export const TYPES = new URL("types.gen.ts", import.meta.url);
 const NODES = { string: STRING, number: NUMBER, boolean: BOOLEAN, null: NULL };
 
 export async function generateTypes(): Promise<string> {
-  const types = astToString(await openapiTS(CONTRACT, { transform: (schema) => unionOf(schema) }));
+  const nodes = await openapiTS(CONTRACT, { transform: (schema) => unionOf(schema) });
+  const types = astToString(withNamedSchemas(nodes));
   return "// Made from openapi.yaml by `deno task contract`; edit that file, not this one.\n" +
     types;
 }

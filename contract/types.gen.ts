@@ -9,7 +9,8 @@ export interface paths {
         };
         /**
          * Is the service up?
-         * @description Never touches the database; `/readyz` does.
+         *
+         * Never touches the database; `/readyz` does.
          */
         get: operations["getHealth"];
         put?: never;
@@ -31,10 +32,11 @@ export interface paths {
         put?: never;
         /**
          * Get a token.
-         * @description With `AUTH_MODE=legacy` the email alone decides, and the token is not valid in `required`.
-         *     With `AUTH_MODE=required` the password is checked too, and too many failures of an account
-         *     or from an address are 429. Everything else than the credentials of an account is the same
-         *     401, also a body that is missing or of another type. Further fields are ignored.
+         *
+         * With `AUTH_MODE=legacy` the email alone decides, and the token is not valid in `required`.
+         * With `AUTH_MODE=required` the password is checked too, and too many failures of an account
+         * or from an address are 429. Everything else than the credentials of an account is the same
+         * 401, also a body that is missing or of another type. Further fields are ignored.
          */
         post: operations["login"];
         delete?: never;
@@ -54,9 +56,10 @@ export interface paths {
         put?: never;
         /**
          * End a token.
-         * @description Every process of the service refuses this request's token within seconds. Other tokens of
-         *     the account stay valid. The body isn't read. With `AUTH_MODE=legacy` a request without a
-         *     valid token is 204 as well.
+         *
+         * Every process of the service refuses this request's token within seconds. Other tokens of
+         * the account stay valid. The body isn't read. With `AUTH_MODE=legacy` a request without a
+         * valid token is 204 as well.
          */
         post: operations["logout"];
         delete?: never;
@@ -74,14 +77,14 @@ export interface paths {
         };
         /**
          * One lot with its parents and children, one hop.
-         * @description Parents are the lots that it was made of, children the lots made of it. There is one entry a
-         *     link, so a lot that is linked twice appears twice, in the order in which the links were
-         *     made. A lot may be its own parent. Links with a missing side are left out. The query string
-         *     is ignored.
          *
-         *     A lot with very many links takes longer than others, up to 25 seconds. One with more than
-         *     250,000 links, or whose trace is larger than 134,217,728 bytes, is refused with 413: `POST
-         *     /api/traces` returns it in pages.
+         * Parents are the lots that it was made of, children the lots made of it. There is one entry a
+         * link, so a lot that is linked twice appears twice, in the order in which the links were
+         * made. A lot may be its own parent. Links with a missing side are left out. The query string
+         * is ignored.
+         * A lot with very many links takes longer than others, up to 25 seconds. One with more than
+         * 250,000 links, or whose trace is larger than 134,217,728 bytes, is refused with 413: `POST
+         * /api/traces` returns it in pages.
          */
         get: operations["getTraceability"];
         put?: never;
@@ -103,9 +106,10 @@ export interface paths {
         put?: never;
         /**
          * Store a lot.
-         * @description It creates no links: parents named in `metadata` are only stored there. A field that is
-         *     absent gets its default; a null stays null. With `AUTH_MODE=required` an absent or null
-         *     `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or MANAGER.
+         *
+         * It creates no links: parents named in `metadata` are only stored there. A field that is
+         * absent gets its default; a null stays null. With `AUTH_MODE=required` an absent or null
+         * `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or MANAGER.
          */
         post: operations["createLot"];
         delete?: never;
@@ -125,10 +129,11 @@ export interface paths {
         put?: never;
         /**
          * Store a decision about a lot at a QC gate.
-         * @description At least one field must be present. A FAIL without notes is accepted, and so is a record
-         *     without a decision: the plant's terminals send both. With `AUTH_MODE=required` an absent or
-         *     null `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or
-         *     MANAGER.
+         *
+         * At least one field must be present. A FAIL without notes is accepted, and so is a record
+         * without a decision: the plant's terminals send both. With `AUTH_MODE=required` an absent or
+         * null `operator_id` becomes the caller. Another's is 403, unless the caller is ADMIN or
+         * MANAGER.
          */
         post: operations["createQcDecision"];
         delete?: never;
@@ -148,15 +153,15 @@ export interface paths {
         put?: never;
         /**
          * Trace a lot through all levels.
-         * @description Finds all lots that can be reached over links, each once with its smallest depth, and the
-         *     links between them. A trace that takes under 200 ms comes at once. For a larger one the
-         *     response is 202, and its `Location` shows the progress and, later, the result. A result
-         *     shows one moment, `as_of`, and stays as it is for 7 days. `out_of_date` is true when one of
-         *     its lots, or a link at one, has changed since.
          *
-         *     A request for the same trace gets the one that waits, runs or is stored already, of any
-         *     account, if it shows all that is stored by now. An account may have 50 traces that wait or
-         *     run; the next one is 429.
+         * Finds all lots that can be reached over links, each once with its smallest depth, and the
+         * links between them. A trace that takes under 200 ms comes at once. For a larger one the
+         * response is 202, and its `Location` shows the progress and, later, the result. A result
+         * shows one moment, `as_of`, and stays as it is for 7 days. `out_of_date` is true when one of
+         * its lots, or a link at one, has changed since.
+         * A request for the same trace gets the one that waits, runs or is stored already, of any
+         * account, if it shows all that is stored by now. An account may have 50 traces that wait or
+         * run; the next one is 429.
          */
         post: operations["createDeepTrace"];
         delete?: never;
@@ -174,18 +179,18 @@ export interface paths {
         };
         /**
          * A deep trace, its progress and its result.
-         * @description The result comes page by page: lots first, by depth, code (by its bytes) and id; then links,
-         *     by the depth of their parent. Everything else is on each page. Follow `next_cursor` until it
-         *     is null. The result never changes, so no item is missing or comes twice. A page may hold
-         *     fewer items than `limit` where they are large.
          *
-         *     With `Accept: application/x-ndjson` the whole result comes as lines of JSON, whatever
-         *     `limit` and `cursor` are. The first line, `{"type":"trace",…}`, has everything but lots and
-         *     links. Then each lot is `{"type":"lot",…}` and each link `{"type":"link",…}`. `lot_count`
-         *     and `link_count` of the first line are the numbers of lines to come. The last line,
-         *     `{"type":"end",…}`, has the numbers of lines sent: without it the response is incomplete. A
-         *     response that can't be completed breaks the connection. Other parameters in the query are
-         *     ignored. One of these that appears twice is refused.
+         * The result comes page by page: lots first, by depth, code (by its bytes) and id; then links,
+         * by the depth of their parent. Everything else is on each page. Follow `next_cursor` until it
+         * is null. The result never changes, so no item is missing or comes twice. A page may hold
+         * fewer items than `limit` where they are large.
+         * With `Accept: application/x-ndjson` the whole result comes as lines of JSON, whatever
+         * `limit` and `cursor` are. The first line, `{"type":"trace",…}`, has everything but lots and
+         * links. Then each lot is `{"type":"lot",…}` and each link `{"type":"link",…}`. `lot_count`
+         * and `link_count` of the first line are the numbers of lines to come. The last line,
+         * `{"type":"end",…}`, has the numbers of lines sent: without it the response is incomplete. A
+         * response that can't be completed breaks the connection. Other parameters in the query are
+         * ignored. One of these that appears twice is refused.
          */
         get: operations["getDeepTrace"];
         put?: never;
@@ -205,15 +210,17 @@ export interface paths {
         };
         /**
          * The audits, the newest first.
-         * @description Audits are kept for 90 days, the last one that is done for longer.
+         *
+         * Audits are kept for 90 days, the last one that is done for longer.
          */
         get: operations["listAudits"];
         put?: never;
         /**
          * Audit the genealogy.
-         * @description A worker reads all lots, links and decisions of one moment, and stores what is wrong with
-         *     them. `GET /api/audits/{id}` shows its progress. There is one audit at a time: while one
-         *     waits or runs, the response is that one. Another audit runs every night.
+         *
+         * A worker reads all lots, links and decisions of one moment, and stores what is wrong with
+         * them. `GET /api/audits/{id}` shows its progress. There is one audit at a time: while one
+         * waits or runs, the response is that one. Another audit runs every night.
          */
         post: operations["createAudit"];
         delete?: never;
@@ -231,9 +238,10 @@ export interface paths {
         };
         /**
          * One audit with its findings.
-         * @description Findings come by kind, and then in an order that doesn't change. There are none until the
-         *     audit is done. A page holds fewer than `limit` when they would be too large together. There
-         *     is more as long as `next_cursor` isn't null.
+         *
+         * Findings come by kind, and then in an order that doesn't change. There are none until the
+         * audit is done. A page holds fewer than `limit` when they would be too large together. There
+         * is more as long as `next_cursor` isn't null.
          */
         get: operations["getAudit"];
         put?: never;
@@ -253,7 +261,8 @@ export interface paths {
         };
         /**
          * The public keys of the tokens.
-         * @description A JSON Web Key Set (RFC 7517).
+         *
+         * A JSON Web Key Set (RFC 7517).
          */
         get: operations["getSigningKeys"];
         put?: never;
@@ -273,7 +282,8 @@ export interface paths {
         };
         /**
          * Is the process alive?
-         * @description For a supervisor that restarts a process that hangs.
+         *
+         * For a supervisor that restarts a process that hangs.
          */
         get: operations["getLiveness"];
         put?: never;
@@ -293,10 +303,11 @@ export interface paths {
         };
         /**
          * Can the process do its work?
-         * @description 503 while PostgreSQL doesn't respond, refuses the login, is read-only or lacks migrations.
-         *     Then `error` says what is wrong, and `details` has what to do for each failed check
-         *     (`database`, `read_only`, `migrations`). The response 200 has the state of Valkey. A process
-         *     without Valkey is ready: it is slower, not wrong.
+         *
+         * 503 while PostgreSQL doesn't respond, refuses the login, is read-only or lacks migrations.
+         * Then `error` says what is wrong, and `details` has what to do for each failed check
+         * (`database`, `read_only`, `migrations`). The response 200 has the state of Valkey. A process
+         * without Valkey is ready: it is slower, not wrong.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -316,11 +327,12 @@ export interface paths {
         };
         /**
          * The counters of this process.
-         * @description Counters since the start of the process, in Prometheus' text format: logins, refused
-         *     requests, and, with `AUTH_MODE=legacy`, requests that `required` would have refused. Then
-         *     come gauges of the background work of all processes. They are read from PostgreSQL, and left
-         *     out when it doesn't respond within a second. A scraper sends `METRICS_TOKEN` as its bearer
-         *     token.
+         *
+         * Counters since the start of the process, in Prometheus' text format: logins, refused
+         * requests, and, with `AUTH_MODE=legacy`, requests that `required` would have refused. Then
+         * come gauges of the background work of all processes. They are read from PostgreSQL, and left
+         * out when it doesn't respond within a second. A scraper sends `METRICS_TOKEN` as its bearer
+         * token.
          */
         get: operations["getMetrics"];
         put?: never;
@@ -335,653 +347,72 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description The body of every response that is not a success. */
-        ErrorResponse: {
-            /** @description What is wrong, in one sentence. */
-            error: string;
-            /** @description The places of the request that are outside the contract, 100 of them at most. */
-            details?: components["schemas"]["ErrorDetail"][];
-        };
-        /** @description One place of a request that is outside the contract. */
-        ErrorDetail: {
-            /** @description Field names joined by dots; empty for the whole body. */
-            path: string;
-            /** @description What is wrong there. */
-            message: string;
-        };
-        /**
-         * Format: uuid
-         * @description A UUID: 8-4-4-4-12 hexadecimal digits. Requests may use either case; responses have lower
-         *     case.
-         * @example 11111111-1111-1111-1111-111111111101
-         */
-        Uuid: string;
-        /**
-         * @description A UUID in any spelling that PostgreSQL reads: 32 hexadecimal digits of either case. A dash
-         *     may follow any four of them, and braces may enclose them.
-         * @example 11111111-1111-1111-1111-111111111101
-         */
-        UuidInput: string;
-        /**
-         * @description A decimal as text that keeps its scale. Old rows may hold NaN.
-         * @example 540.0
-         */
-        Decimal: string;
-        /**
-         * @description A decimal: text, stored with its scale, a finite JSON number, stored as JavaScript writes it,
-         *     or null. Spaces around text don't count. Text with `0x`, `0o`, `0b` or underscores needs
-         *     PostgreSQL 16 or newer.
-         * @example 12.50
-         * @example 12.5
-         */
-        DecimalInput: string | number | null;
-        /**
-         * Format: date-time
-         * @description A time in UTC with milliseconds (RFC 3339).
-         * @example 2026-01-18T07:01:02.123Z
-         */
-        Timestamp: string;
-        /**
-         * @description A time of RFC 3339, or a date with or without a time of day. Without an offset it is in the
-         *     server's time zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is
-         *     one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that
-         *     PostgreSQL reads (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a
-         *     moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused. The pattern has the years 0001
-         *     and 9999 without an offset or with `Z`; an offset is accepted where the year in UTC remains.
-         * @example 2026-01-19T10:11:12.345Z
-         * @example 2026-01-19 10:11:12
-         * @example 2026-01-19
-         */
-        TimestampInput: string;
-        /**
-         * @description Any JSON value, nested at most 32 deep.
-         * @example {
-         *       "supplier": "Duna"
-         *     }
-         */
-        JsonValue: unknown;
-        /**
-         * @description Any JSON value, nested at most 32 deep. Text is read as a JSON document (`"{\"a\":1}"` is
-         *     stored as `{"a": 1}`); text that is none is refused. A value with NUL, half a surrogate pair
-         *     or a number beyond a double (`1e400`) at any depth is refused too. The pattern has the flat
-         *     documents, without escapes; all others are accepted too.
-         * @example {
-         *       "supplier": "Duna"
-         *     }
-         */
-        JsonValueInput: unknown;
-        /**
-         * @description Any JSON value without NUL, inside a `JsonValueInput`.
-         * @example Duna
-         */
-        StorableJson: unknown;
-        /**
-         * @description Text, or null; a number, true or false is stored as its text.
-         * @example Label is smeared
-         */
-        TextInput: string | number | boolean | null;
-        /**
-         * @description The code that people scan. 650 characters always fit into the unique index, 2,600 if all are
-         *     ASCII. A number, true or false is read as its text.
-         * @example RAW-20260118-DUNA-0001
-         */
-        LotCodeInput: string | number | boolean;
-        /**
-         * @description The kind of a lot: RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered ·
-         *     FRZ frozen · FG finished good.
-         * @enum {string}
-         */
-        LotType: "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG";
-        /**
-         * @description The verdict of a QC gate about a lot.
-         * @enum {string}
-         */
-        QcVerdict: "PASS" | "HOLD" | "FAIL";
-        /**
-         * @description The role of an account, which decides what it may do.
-         * @enum {string}
-         */
-        Role: "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER";
-        /**
-         * @description The state of background work. `failed`: all attempts failed; request the work again.
-         * @enum {string}
-         */
-        JobState: "queued" | "running" | "done" | "failed" | "cancelled";
-        /**
-         * @description The direction of a trace. upstream: towards what the lot was made of · downstream: towards
-         *     what was made of it · both: the lots of the two traces, each with the smaller depth, and the
-         *     links of each.
-         * @enum {string}
-         */
-        TraceDirection: "upstream" | "downstream" | "both";
-        /**
-         * @description The status of a service that is up.
-         * @enum {string}
-         */
-        HealthStatus: "ok";
-        /** @description The service is up. */
-        Health: {
-            status: components["schemas"]["HealthStatus"];
-            /** @description The time of the response. */
-            timestamp: components["schemas"]["Timestamp"];
-        };
-        /** @description The credentials of an account. Further fields are ignored. */
-        Credentials: {
-            /** @description The account's email. It must match exactly. */
-            email: string;
-            /**
-             * @description The account's password: text of 1 to 72 bytes in UTF-8, composed (NFC) or as it is sent.
-             *     Required with `AUTH_MODE=required`, where anything else is 401. In `legacy` any value is
-             *     accepted and ignored.
-             */
-            password?: unknown;
-        } & {
-            [key: string]: unknown;
-        };
-        /** @description An account. */
-        User: {
-            /** @description The account's id. */
-            id: components["schemas"]["Uuid"];
-            /** @description The account's email. */
-            email: string;
-            /** @description The person's name. */
-            full_name: string | null;
-            /** @description The account's role. */
-            role: components["schemas"]["Role"] | null;
-            /** @description When the account was created. */
-            created_at: components["schemas"]["Timestamp"] | null;
-            /** @description The login before. */
-            last_login: components["schemas"]["Timestamp"] | null;
-        };
-        /** @description The account that logged in, and its token. */
-        Session: {
-            /** @description The account. */
-            user: components["schemas"]["User"];
-            /** @description A signed JWT (EdDSA), valid for 30 minutes. */
-            token: string;
-        };
-        /**
-         * @description A lot as stored.
-         * @example {
-         *       "id": "22222222-2222-2222-2222-222222222201",
-         *       "lot_code": "MIX-BATCH-88",
-         *       "lot_type": "MIX",
-         *       "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
-         *       "phase_id": "00000000-0000-4000-8000-000000930004",
-         *       "operator_id": "00000000-0000-0000-0000-000000000002",
-         *       "weight_kg": "540.00",
-         *       "temperature_c": "1.6",
-         *       "metadata": {
-         *         "recipe": "DONER-BEEF",
-         *         "minutes": 24
-         *       },
-         *       "created_at": "2026-01-18T06:35:00.000Z"
-         *     }
-         */
-        Lot: {
-            /** @description The lot's id. */
-            id: components["schemas"]["Uuid"];
-            /** @description The code that people scan, unique in the plant. */
-            lot_code: string;
-            /** @description The lot's kind. */
-            lot_type: components["schemas"]["LotType"] | null;
-            /** @description The production run that made it. */
-            production_run_id: components["schemas"]["Uuid"] | null;
-            /** @description The phase of production in which it was made. */
-            phase_id: components["schemas"]["Uuid"] | null;
-            /** @description The account of the operator who recorded it. */
-            operator_id: components["schemas"]["Uuid"] | null;
-            /** @description Its weight in kilograms. */
-            weight_kg: components["schemas"]["Decimal"] | null;
-            /** @description Its temperature in °C. */
-            temperature_c: components["schemas"]["Decimal"] | null;
-            /** @description What else was recorded. */
-            metadata: components["schemas"]["JsonValue"];
-            /** @description When it was made. */
-            created_at: components["schemas"]["Timestamp"] | null;
-        };
-        /** @description A lot to store. A field that is absent gets its default. */
-        LotInput: {
-            /** @description The lot's id; absent, a new one. */
-            id?: components["schemas"]["UuidInput"];
-            /** @description The code that people scan, unique in the plant. */
-            lot_code: components["schemas"]["LotCodeInput"];
-            /** @description The lot's kind. */
-            lot_type?: components["schemas"]["LotType"] | null;
-            /** @description The production run that made it. */
-            production_run_id?: components["schemas"]["UuidInput"] | null;
-            /** @description The phase of production in which it was made. */
-            phase_id?: components["schemas"]["UuidInput"] | null;
-            /** @description The account of the operator who recorded it. */
-            operator_id?: components["schemas"]["UuidInput"] | null;
-            /** @description Its weight in kilograms. */
-            weight_kg?: components["schemas"]["DecimalInput"];
-            /** @description Its temperature in °C. */
-            temperature_c?: components["schemas"]["DecimalInput"];
-            /** @description What else is to be recorded; absent, an empty object. */
-            metadata?: components["schemas"]["JsonValueInput"];
-            /** @description When it was made; absent, now. */
-            created_at?: components["schemas"]["TimestampInput"] | null;
-        };
-        /** @description One lot with its parents and children, one hop. */
-        Trace: {
-            /** @description The lot itself. */
-            central: components["schemas"]["Lot"];
-            /** @description The lots that it was made of, one entry a link. */
-            parents: components["schemas"]["Lot"][];
-            /** @description The lots made of it, one entry a link. */
-            children: components["schemas"]["Lot"][];
-        };
-        /** @description A decision to store, with at least one field. */
-        QcDecisionInput: {
-            /** @description The decision's id; absent, a new one. */
-            id?: components["schemas"]["UuidInput"];
-            /** @description The lot that it is about. */
-            lot_id?: components["schemas"]["UuidInput"] | null;
-            /** @description The QC gate that decided. */
-            qc_gate_id?: components["schemas"]["UuidInput"] | null;
-            /** @description The account of the operator who decided. */
-            operator_id?: components["schemas"]["UuidInput"] | null;
-            /** @description The verdict. */
-            decision?: components["schemas"]["QcVerdict"] | null;
-            /** @description Notes of the operator. */
-            notes?: components["schemas"]["TextInput"];
-            /** @description The temperature that was measured, in °C. */
-            temperature_c?: components["schemas"]["DecimalInput"];
-            /** @description The signature of the operator. */
-            digital_signature?: components["schemas"]["TextInput"];
-            /** @description When it was decided; absent, now. */
-            decided_at?: components["schemas"]["TimestampInput"] | null;
-        };
-        /** @description A decision of a QC gate about a lot, as stored. */
-        QcDecision: {
-            /** @description The decision's id. */
-            id: components["schemas"]["Uuid"];
-            /** @description The lot that it is about. */
-            lot_id: components["schemas"]["Uuid"] | null;
-            /** @description The QC gate that decided. */
-            qc_gate_id: components["schemas"]["Uuid"] | null;
-            /** @description The account of the operator who decided. */
-            operator_id: components["schemas"]["Uuid"] | null;
-            /** @description The verdict. */
-            decision: components["schemas"]["QcVerdict"] | null;
-            /** @description Notes of the operator. */
-            notes: string | null;
-            /** @description The temperature that was measured, in °C. */
-            temperature_c: components["schemas"]["Decimal"] | null;
-            /** @description The signature of the operator. */
-            digital_signature: string | null;
-            /** @description When it was decided. */
-            decided_at: components["schemas"]["Timestamp"] | null;
-        };
-        /** @description The trace to take. */
-        DeepTraceInput: {
-            /** @description The code of the traced lot. It must match exactly. */
-            lot_code: components["schemas"]["LotCodeInput"];
-            /** @description The direction of the trace. */
-            direction: components["schemas"]["TraceDirection"];
-            /** @description The most links from the traced lot. Null or absent, no limit. */
-            max_depth?: number | null;
-            /**
-             * @description The most lots; absent: 100,000. Of a level that doesn't fit, the lots with the smallest
-             *     ids are kept, and only they are followed.
-             */
-            at_most?: number;
-        };
-        /** @description A trace through all levels, its progress and one page of its result. */
-        DeepTrace: {
-            /** @description The trace's id. */
-            id: components["schemas"]["Uuid"];
-            /** @description Whether the trace waits, runs or is done. */
-            state: components["schemas"]["JobState"];
-            /** @description How far the trace is. */
-            progress: components["schemas"]["DeepTraceProgress"];
-            /** @description The code of the traced lot. */
-            lot_code: string;
-            /** @description The direction of the trace. */
-            direction: components["schemas"]["TraceDirection"];
-            /** @description The requested limit of the depth; null without one. */
-            max_depth: number | null;
-            /** @description The limit of the number of lots. */
-            at_most: number;
-            /** @description When the trace was requested. */
-            created_at: components["schemas"]["Timestamp"];
-            /** @description The moment that the result shows; null until there is one. */
-            as_of: components["schemas"]["Timestamp"] | null;
-            /** @description A lot of the result, or a link at one, has changed since `as_of`. */
-            out_of_date: boolean;
-            /** @description One page of the result; null until the state is `done`. */
-            result: components["schemas"]["DeepTraceResult"] | null;
-        };
-        /** @description The lots that a trace has found so far, and how deep it is. */
-        DeepTraceProgress: {
-            /** @description The number of lots found so far. */
-            lots: number;
-            /** @description The depth reached so far. */
-            depth: number;
-        };
-        /** @description One page of a trace's result. */
-        DeepTraceResult: {
-            /** @description The lots of this page, by depth. */
-            lots: components["schemas"]["DeepTraceLot"][];
-            /**
-             * @description The links of this page: each link between two of the lots, so a pair that is linked
-             *     twice appears twice. Links with a missing side are counted in `half_links`.
-             */
-            links: components["schemas"]["DeepTraceLink"][];
-            /** @description The number of lots on all pages. */
-            lot_count: number;
-            /** @description The number of links on all pages. */
-            link_count: number;
-            /** @description The depth of the deepest lot. */
-            depth_reached: number;
-            /** @description There is more, deeper than `max_depth` or beyond `at_most`. */
-            truncated: boolean;
-            /**
-             * @description Links of the lots, in the direction of the trace, whose other side is missing. This
-             *     is an error in the data: what lies beyond them is not in the result. All lots of the
-             *     result count, also those at a limit. Null in a result that was stored before this
-             *     was counted.
-             */
-            half_links: number | null;
-            /** @description Totals by type of lot, in the order of production. */
-            totals: components["schemas"]["DeepTraceTotal"][];
-            /**
-             * @description Lots that are their own ancestors, an error in the data: the codes of each cycle, in
-             *     the direction of its links. Every lot that is on a cycle is on one of these.
-             */
-            cycles: string[][];
-            /** @description There were more than 100 cycles, or more than 10,000 lots on them. */
-            cycles_truncated: boolean;
-            /** @description The `cursor` of the next page; null on the last one. */
-            next_cursor: string | null;
-        };
-        /** @description A lot of a trace, with its number of links from the traced lot. */
-        DeepTraceLot: {
-            /** @description The lot's id. */
-            id: components["schemas"]["Uuid"];
-            /** @description The code that people scan. */
-            lot_code: string;
-            /** @description The lot's kind. */
-            lot_type: components["schemas"]["LotType"] | null;
-            /** @description The production run that made it. */
-            production_run_id: components["schemas"]["Uuid"] | null;
-            /** @description The phase of production in which it was made. */
-            phase_id: components["schemas"]["Uuid"] | null;
-            /** @description The account of the operator who recorded it. */
-            operator_id: components["schemas"]["Uuid"] | null;
-            /** @description Its weight in kilograms. */
-            weight_kg: components["schemas"]["Decimal"] | null;
-            /** @description Its temperature in °C. */
-            temperature_c: components["schemas"]["Decimal"] | null;
-            /** @description What else was recorded. */
-            metadata: components["schemas"]["JsonValue"];
-            /** @description When it was made. */
-            created_at: components["schemas"]["Timestamp"] | null;
-            /** @description The smallest number of links from the traced lot. */
-            depth: number;
-        };
-        /** @description A link between two lots of a trace. */
-        DeepTraceLink: {
-            /** @description The lot that was used. */
-            parent_lot_id: components["schemas"]["Uuid"];
-            /** @description The lot that was made of it. */
-            child_lot_id: components["schemas"]["Uuid"];
-            /** @description The quantity used, in kilograms. */
-            quantity_used_kg: components["schemas"]["Decimal"] | null;
-        };
-        /** @description The lots of one type in a trace, counted and weighed. */
-        DeepTraceTotal: {
-            /** @description The type of the lots; null for lots without one. */
-            lot_type: components["schemas"]["LotType"] | null;
-            /** @description The number of lots. */
-            lots: number;
-            /** @description Their weight in kilograms; null when none of them has one. */
-            weight_kg: components["schemas"]["Decimal"] | null;
-        };
-        /** @description The audit to start. It has no options yet. */
-        AuditInput: Record<string, never>;
-        /**
-         * @description What is wrong with a lot, a link or a decision.
-         *     **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
-         *     cycles share lots, enough of them are found that each lot is on one.
-         *     **self_link** (critical): a link from a lot to itself.
-         *     **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
-         *     had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
-         *     decision counts; decisions without a time or a verdict don't.
-         *     **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
-         *     decision of a gate is HOLD or FAIL.
-         *     **half_link** (major): a link without parent or without child.
-         *     **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
-         *     **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
-         *     **made_of_nothing** (major): a lot that isn't RAW and has no parents.
-         *     **orphan** (minor): a lot that isn't RAW and that no link names.
-         *     **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
-         *     **negative_weight**, **negative_quantity** (major): less than nothing.
-         *     **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
-         *     **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
-         * @enum {string}
-         */
-        AuditFindingKind: "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
-        /**
-         * @description How serious a finding is.
-         * @enum {string}
-         */
-        AuditFindingSeverity: "critical" | "major" | "minor";
-        /**
-         * @description How a finding compares with the last audit that was done: **new**, **still_there**, or
-         *     **gone** (found then and not now; it appears once, with its last numbers). **unknown**: the
-         *     last audit had found more of the kind than it kept.
-         * @enum {string}
-         */
-        AuditFindingStanding: "new" | "still_there" | "gone" | "unknown";
-        /** @description A position between findings. */
-        AuditFindingCursor: string;
-        /** @description An audit of the genealogy, without its findings. */
-        Audit: {
-            /** @description The audit's id. */
-            id: components["schemas"]["Uuid"];
-            /** @description Whether the audit waits, runs or is done. */
-            state: components["schemas"]["JobState"];
-            /** @description How far the audit is; null unless it runs. */
-            progress: components["schemas"]["AuditProgress"] | null;
-            /** @description When the audit was requested. */
-            created_at: components["schemas"]["Timestamp"];
-            /** @description The moment whose lots, links and decisions it has read. */
-            as_of: components["schemas"]["Timestamp"] | null;
-            /** @description When it ended; null before. */
-            finished_at: components["schemas"]["Timestamp"] | null;
-            /** @description The audit before, with which its findings were compared. */
-            compared_with: components["schemas"]["Uuid"] | null;
-            /** @description What it has found, in numbers; null until it is done. */
-            summary: components["schemas"]["AuditSummary"] | null;
-        };
-        /** @description An audit of the genealogy, with one page of its findings. */
-        AuditWithFindings: {
-            /** @description The audit's id. */
-            id: components["schemas"]["Uuid"];
-            /** @description Whether the audit waits, runs or is done. */
-            state: components["schemas"]["JobState"];
-            /** @description How far the audit is; null unless it runs. */
-            progress: components["schemas"]["AuditProgress"] | null;
-            /** @description When the audit was requested. */
-            created_at: components["schemas"]["Timestamp"];
-            /** @description The moment whose lots, links and decisions it has read. */
-            as_of: components["schemas"]["Timestamp"] | null;
-            /** @description When it ended; null before. */
-            finished_at: components["schemas"]["Timestamp"] | null;
-            /** @description The audit before, with which its findings were compared. */
-            compared_with: components["schemas"]["Uuid"] | null;
-            /** @description What it has found, in numbers; null until it is done. */
-            summary: components["schemas"]["AuditSummary"] | null;
-            /** @description The findings of this page. */
-            findings: components["schemas"]["AuditFinding"][];
-            /** @description The `cursor` of the next page; null on the last one. */
-            next_cursor: components["schemas"]["AuditFindingCursor"] | null;
-        };
-        /** @description One page of audits. */
-        AuditPage: {
-            /** @description The audits of this page, the newest first. */
-            audits: components["schemas"]["Audit"][];
-            /** @description The `cursor` of the next page; null on the last one. */
-            next_cursor: components["schemas"]["Uuid"] | null;
-        };
-        /** @description How far a running audit is. */
-        AuditProgress: {
-            /** @description The number of kinds that are finished. */
-            checked: number;
-            /** @description The number of all kinds. */
-            of: number;
-            /** @description The number of lots read. */
-            lots: number;
-            /** @description The number of links read. */
-            links: number;
-        };
-        /** @description What an audit has found, in numbers. */
-        AuditSummary: {
-            /** @description The number of lots. */
-            lots: number;
-            /** @description The number of links. */
-            links: number;
-            /** @description The percentage by which a lot may weigh more than its inputs. */
-            tolerance_percent: string;
-            /** @description The limits of a lot's temperature. */
-            temperatures: components["schemas"]["AuditTemperatures"];
-            /** @description The number of findings, one entry a kind. */
-            findings: components["schemas"]["AuditFindingCount"][];
-        };
-        /** @description The limits of a lot's temperature by its type, °C. */
-        AuditTemperatures: {
-            [key: string]: components["schemas"]["TemperatureRange"];
-        };
-        /** @description The limits of a temperature, °C. */
-        TemperatureRange: {
-            /** @description The lowest temperature. */
-            least: string;
-            /** @description The highest temperature. */
-            most: string;
-        };
-        /** @description The number of findings of one kind. */
-        AuditFindingCount: {
-            /** @description The kind. */
-            kind: components["schemas"]["AuditFindingKind"];
-            /** @description How serious findings of the kind are. */
-            severity: components["schemas"]["AuditFindingSeverity"];
-            /** @description All that were found: new, still there and unknown. */
-            found: number;
-            /** @description Those that the audit before hadn't found. */
-            new: number;
-            /** @description Those that the audit before had found too. */
-            still_there: number;
-            /** @description Those that can't be compared with the audit before. */
-            unknown: number;
-            /** @description Those of the audit before that weren't found any more. */
-            gone: number;
-            /**
-             * @description How many of the found are kept: at most 10,000 of a kind (1,000 cycles), those with the
-             *     smallest keys, so that two audits keep the same ones.
-             */
-            kept: number;
-            /** @description False: there are more than were found, which is possible for cycles alone. */
-            complete: boolean;
-        };
-        /** @description One thing that is wrong in the genealogy. */
-        AuditFinding: {
-            /** @description What is wrong. */
-            kind: components["schemas"]["AuditFindingKind"];
-            /** @description How serious it is. */
-            severity: components["schemas"]["AuditFindingSeverity"];
-            /** @description How it compares with the audit before. */
-            standing: components["schemas"]["AuditFindingStanding"];
-            /**
-             * @description The lots concerned: a link's parent before its child, a cycle's in their order (the first
-             *     50).
-             */
-            lots: components["schemas"]["AuditedLot"][];
-            /** @description Its values, which depend on the kind. */
-            numbers: components["schemas"]["AuditFindingNumbers"];
-        };
-        /**
-         * @description The values of a finding by name: kilograms and °C as text (digits of 40 characters and more in
-         *     scientific notation), moments, counts.
-         */
-        AuditFindingNumbers: {
-            [key: string]: components["schemas"]["AuditFindingNumber"];
-        };
-        /** @description A value of a finding: a decimal or a moment as text, a count, or null. */
-        AuditFindingNumber: string | number | null;
-        /** @description A lot that a finding is about. */
-        AuditedLot: {
-            /** @description The lot's id. */
-            id: components["schemas"]["Uuid"];
-            /** @description The lot's code when it was found. */
-            lot_code: string;
-        };
-        /** @description The public keys of the tokens, as a JSON Web Key Set (RFC 7517). */
-        SigningKeySet: {
-            /** @description The keys; a token names its own by `kid`. */
-            keys: components["schemas"]["SigningKey"][];
-        };
-        /** @description A public key as a JSON Web Key (RFC 8037). */
-        SigningKey: {
-            kty: components["schemas"]["SigningKeyType"];
-            crv: components["schemas"]["SigningKeyCurve"];
-            alg: components["schemas"]["SigningKeyAlgorithm"];
-            use: components["schemas"]["SigningKeyUse"];
-            /** @description The key's id. */
-            kid: string;
-            /** @description The key itself, in base64url. */
-            x: string;
-        };
-        /**
-         * @description The type of a key.
-         * @enum {string}
-         */
-        SigningKeyType: "OKP";
-        /**
-         * @description The curve of a key.
-         * @enum {string}
-         */
-        SigningKeyCurve: "Ed25519";
-        /**
-         * @description The algorithm of a key.
-         * @enum {string}
-         */
-        SigningKeyAlgorithm: "EdDSA";
-        /**
-         * @description The use of a key.
-         * @enum {string}
-         */
-        SigningKeyUse: "sig";
-        /**
-         * @description The status of a process that is alive.
-         * @enum {string}
-         */
-        LivenessStatus: "live";
-        /** @description The process is alive. */
-        Liveness: {
-            status: components["schemas"]["LivenessStatus"];
-        };
-        /**
-         * @description The status of a process that can do its work.
-         * @enum {string}
-         */
-        ReadinessStatus: "ready";
-        /**
-         * @description The state of Valkey; `off` when the service has none.
-         * @enum {string}
-         */
-        ValkeyState: "up" | "away" | "off";
-        /** @description The process can do its work. */
-        Readiness: {
-            status: components["schemas"]["ReadinessStatus"];
-            valkey: components["schemas"]["ValkeyState"];
-            /** @description Why Valkey can't be used: unreachable, silent, or Valkey's word for the state in which it refuses commands, such as readonly (it is a replica), loading, oom or noauth. */
-            valkey_problem?: string;
-        };
+        ErrorResponse: ErrorResponse;
+        ErrorDetail: ErrorDetail;
+        Uuid: Uuid;
+        UuidInput: UuidInput;
+        Decimal: Decimal;
+        DecimalInput: DecimalInput;
+        Timestamp: Timestamp;
+        TimestampInput: TimestampInput;
+        JsonValue: JsonValue;
+        JsonValueInput: JsonValueInput;
+        StorableJson: StorableJson;
+        TextInput: TextInput;
+        LotCodeInput: LotCodeInput;
+        LotType: LotType;
+        QcVerdict: QcVerdict;
+        Role: Role;
+        JobState: JobState;
+        TraceDirection: TraceDirection;
+        HealthStatus: HealthStatus;
+        Health: Health;
+        Credentials: Credentials;
+        User: User;
+        Session: Session;
+        Lot: Lot;
+        LotInput: LotInput;
+        Trace: Trace;
+        QcDecisionInput: QcDecisionInput;
+        QcDecision: QcDecision;
+        DeepTraceInput: DeepTraceInput;
+        DeepTrace: DeepTrace;
+        DeepTraceProgress: DeepTraceProgress;
+        DeepTraceResult: DeepTraceResult;
+        DeepTraceLot: DeepTraceLot;
+        DeepTraceLink: DeepTraceLink;
+        DeepTraceTotal: DeepTraceTotal;
+        AuditInput: AuditInput;
+        AuditFindingKind: AuditFindingKind;
+        AuditFindingSeverity: AuditFindingSeverity;
+        AuditFindingStanding: AuditFindingStanding;
+        AuditFindingCursor: AuditFindingCursor;
+        Audit: Audit;
+        AuditWithFindings: AuditWithFindings;
+        AuditPage: AuditPage;
+        AuditProgress: AuditProgress;
+        AuditSummary: AuditSummary;
+        AuditTemperatures: AuditTemperatures;
+        TemperatureRange: TemperatureRange;
+        AuditFindingCount: AuditFindingCount;
+        AuditFinding: AuditFinding;
+        AuditFindingNumbers: AuditFindingNumbers;
+        AuditFindingNumber: AuditFindingNumber;
+        AuditedLot: AuditedLot;
+        SigningKeySet: SigningKeySet;
+        SigningKey: SigningKey;
+        SigningKeyType: SigningKeyType;
+        SigningKeyCurve: SigningKeyCurve;
+        SigningKeyAlgorithm: SigningKeyAlgorithm;
+        SigningKeyUse: SigningKeyUse;
+        LivenessStatus: LivenessStatus;
+        Liveness: Liveness;
+        ReadinessStatus: ReadinessStatus;
+        ValkeyState: ValkeyState;
+        Readiness: Readiness;
     };
     responses: {
-        /** @description The body that the client has is still current. */
+        /** The body that the client has is still current. */
         NotModified: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -990,7 +421,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The body is no JSON, or the path holds a broken percent escape. */
+        /** The body is no JSON, or the path holds a broken percent escape. */
         BadRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1002,10 +433,10 @@ export interface components {
                  *       "error": "The body is not valid JSON: line 1, column 14"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description No account with this email and password. */
+        /** No account with this email and password. */
         WrongCredentials: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -1013,10 +444,10 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description AUTH_MODE=required: no valid token. */
+        /** AUTH_MODE=required: no valid token. */
         Unauthorized: {
             headers: {
                 "WWW-Authenticate": components["headers"]["Challenge"];
@@ -1029,10 +460,10 @@ export interface components {
                  *       "error": "The token is not valid, or not any more: log in again"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description AUTH_MODE=required: the role may not do this. */
+        /** AUTH_MODE=required: the role may not do this. */
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1044,10 +475,10 @@ export interface components {
                  *       "error": "Your role may not do this"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description There is no such lot. */
+        /** There is no such lot. */
         NotFound: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -1060,10 +491,10 @@ export interface components {
                  *       "error": "Lot not found"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description There is no such lot. The sentence names a lot whose code differs in letter case. */
+        /** There is no such lot. The sentence names a lot whose code differs in letter case. */
         UnknownLot: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -1076,10 +507,10 @@ export interface components {
                  *       "error": "Lot not found: mix-batch-88; lot codes are case-sensitive, and MIX-BATCH-88 exists"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description There is no such trace, or no such page of it, or it was deleted. */
+        /** There is no such trace, or no such page of it, or it was deleted. */
         NoSuchTrace: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1091,10 +522,10 @@ export interface components {
                  *       "error": "There is no such trace"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description There is no such audit. */
+        /** There is no such audit. */
         NoSuchAudit: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1106,10 +537,10 @@ export interface components {
                  *       "error": "There is no such audit"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description The path exists, but not with this method. */
+        /** The path exists, but not with this method. */
         MethodNotAllowed: {
             headers: {
                 Allow: components["headers"]["Allow"];
@@ -1122,10 +553,10 @@ export interface components {
                  *       "error": "This path answers OPTIONS, POST"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description The body took too long to arrive. */
+        /** The body took too long to arrive. */
         TooSlow: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1137,12 +568,12 @@ export interface components {
                  *       "error": "The body took too long to arrive"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
         /**
-         * @description The code or id is taken, a reference leads nowhere, or the `Idempotency-Key` was used for
-         *     another request. With `Retry-After`: the first request with this key is still in progress.
+         * The code or id is taken, a reference leads nowhere, or the `Idempotency-Key` was used for
+         * another request. With `Retry-After`: the first request with this key is still in progress.
          */
         Conflict: {
             headers: {
@@ -1156,12 +587,12 @@ export interface components {
                  *       "error": "Lot code RAW-1 is taken"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
         /**
-         * @description The `Idempotency-Key` was used for another request. With `Retry-After`: the first request
-         *     with this key is still in progress.
+         * The `Idempotency-Key` was used for another request. With `Retry-After`: the first request
+         * with this key is still in progress.
          */
         InFlight: {
             headers: {
@@ -1175,10 +606,10 @@ export interface components {
                  *       "error": "The first request with this Idempotency-Key is still being worked on, try again shortly"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
+        /** The lot has more than 250,000 links, or its trace more than 134,217,728 bytes. */
         TraceTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1190,10 +621,10 @@ export interface components {
                  *       "error": "The lot has more than 250000 links, or its trace more than 134217728 bytes: take it in pages with POST /api/traces"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description The body is larger than 102,400 bytes after inflating. */
+        /** The body is larger than 102,400 bytes after inflating. */
         TooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1205,10 +636,10 @@ export interface components {
                  *       "error": "The body is larger than 102400 bytes"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description The body is not application/json in UTF-8, plain, gzip or deflate. */
+        /** The body is not application/json in UTF-8, plain, gzip or deflate. */
         UnsupportedMediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1220,10 +651,10 @@ export interface components {
                  *       "error": "The body must be sent as application/json"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description The request is JSON but outside this contract; details name the places. */
+        /** The request is JSON but outside this contract; details name the places. */
         OutsideContract: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1241,10 +672,10 @@ export interface components {
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description Too many tries, or too much work of one account waits already. */
+        /** Too many tries, or too much work of one account waits already. */
         TooMany: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1257,10 +688,10 @@ export interface components {
                  *       "error": "Too many failed logins, try again later"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description A fault of the service; the log has its cause. */
+        /** A fault of the service; the log has its cause. */
         Fault: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1272,10 +703,10 @@ export interface components {
                  *       "error": "Something went wrong on our side"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description The database is unavailable or too slow, or the service is overloaded. */
+        /** The database is unavailable or too slow, or the service is overloaded. */
         Away: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1288,62 +719,62 @@ export interface components {
                  *       "error": "The database is away or too slow, try again shortly"
                  *     }
                  */
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
     };
     parameters: {
         /**
-         * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-         *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-         *     response; see **Repeats**.
+         * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+         * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+         * response; see **Repeats**.
          */
         IdempotencyKey: string;
     };
     requestBodies: never;
     headers: {
         /**
-         * @description Weak validator of this body, for If-None-Match.
+         * Weak validator of this body, for If-None-Match.
          * @example W/"2c-E3q1hCP1fGP7k3UdH0Cq4Uo3Q1U"
          */
         ETag: string;
         /**
-         * @description Where the trace is.
+         * Where the trace is.
          * @example /api/traces/5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
          */
         TraceLocation: string;
         /**
-         * @description The methods of this path.
+         * The methods of this path.
          * @example GET, HEAD, OPTIONS
          */
         Allow: string;
         /**
-         * @description Where the audit is.
+         * Where the audit is.
          * @example /api/audits/44444444-4444-4444-8444-444444444401
          */
         AuditLocation: string;
         /**
-         * @description How to authenticate (RFC 6750).
+         * How to authenticate (RFC 6750).
          * @example Bearer realm="lotline", error="invalid_token"
          */
         Challenge: string;
         /**
-         * @description Seconds to wait before the next try.
+         * Seconds to wait before the next try.
          * @example 1
          */
         RetryAfter: string;
         /**
-         * @description Seconds to wait, where the first request with the key is still in progress.
+         * Seconds to wait, where the first request with the key is still in progress.
          * @example 1
          */
         RetryInFlight: string;
         /**
-         * @description Names the request in the service's log: the id that the client sent in `X-Request-Id`, or a
-         *     new one.
+         * Names the request in the service's log: the id that the client sent in `X-Request-Id`, or a
+         * new one.
          * @example 0f8f7a52-7d0c-4f4e-9a52-6f0b6f1f3c11
          */
         RequestId: string;
-        /** @description This is the first response again; the repeat had no effect. */
+        /** This is the first response again; the repeat had no effect. */
         IdempotencyReplayed: "true";
     };
     pathItems: never;
@@ -1359,7 +790,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The service is up. */
+            /** The service is up. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1373,7 +804,7 @@ export interface operations {
                      *       "timestamp": "2026-01-18T06:02:00.000Z"
                      *     }
                      */
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": Health;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1397,11 +828,11 @@ export interface operations {
                  *       "password": "correct horse battery staple"
                  *     }
                  */
-                "application/json": components["schemas"]["Credentials"];
+                "application/json": Credentials;
             };
         };
         responses: {
-            /** @description The account and a signed token. */
+            /** The account and a signed token. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1422,7 +853,7 @@ export interface operations {
                      *       "token": "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwMDAifQ.c2lnbmF0dXJl"
                      *     }
                      */
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": Session;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1442,9 +873,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1453,7 +884,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The token is no longer valid. */
+            /** The token is no longer valid. */
             204: {
                 headers: {
                     "Idempotency-Replayed": components["headers"]["IdempotencyReplayed"];
@@ -1477,7 +908,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description The lot's code, percent-encoded. It must match exactly.
+                 * The lot's code, percent-encoded. It must match exactly.
                  * @example MIX-BATCH-88
                  */
                 lotCode: string;
@@ -1486,7 +917,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The lot with one hop in both directions. */
+            /** The lot with one hop in both directions. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1565,7 +996,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["Trace"];
+                    "application/json": Trace;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1585,9 +1016,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1596,11 +1027,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LotInput"];
+                "application/json": LotInput;
             };
         };
         responses: {
-            /** @description The lot as stored. */
+            /** The lot as stored. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1609,7 +1040,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Lot"];
+                    "application/json": Lot;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1630,9 +1061,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1641,11 +1072,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["QcDecisionInput"];
+                "application/json": QcDecisionInput;
             };
         };
         responses: {
-            /** @description The decision as stored. */
+            /** The decision as stored. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1654,7 +1085,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["QcDecision"];
+                    "application/json": QcDecision;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1675,9 +1106,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1692,11 +1123,11 @@ export interface operations {
                  *       "direction": "downstream"
                  *     }
                  */
-                "application/json": components["schemas"]["DeepTraceInput"];
+                "application/json": DeepTraceInput;
             };
         };
         responses: {
-            /** @description The trace is done; this is the first page. */
+            /** The trace is done; this is the first page. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1705,10 +1136,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeepTrace"];
+                    "application/json": DeepTrace;
                 };
             };
-            /** @description The trace waits or runs. */
+            /** The trace waits or runs. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1736,7 +1167,7 @@ export interface operations {
                      *       "result": null
                      *     }
                      */
-                    "application/json": components["schemas"]["DeepTrace"];
+                    "application/json": DeepTrace;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1757,24 +1188,24 @@ export interface operations {
     getDeepTrace: {
         parameters: {
             query?: {
-                /** @description The most lots and links on a page. */
+                /** The most lots and links on a page. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before, of the same trace; another's is 404. */
+                /** The `next_cursor` of the page before, of the same trace; another's is 404. */
                 cursor?: string;
             };
             header?: never;
             path: {
                 /**
-                 * @description The trace's id.
+                 * The trace's id.
                  * @example 5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10
                  */
-                id: components["schemas"]["Uuid"];
+                id: Uuid;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The trace with one page of its result. */
+            /** The trace with one page of its result. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1782,7 +1213,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeepTrace"];
+                    "application/json": DeepTrace;
                     /**
                      * @example {"type":"trace","id":"5b0c3c2e-4f52-4d6f-8a54-0f6f6d1c9a10","state":"done","progress":{"lots":3,"depth":2},"lot_code":"RAW-BEEF-001","direction":"downstream","max_depth":null,"at_most":100000,"created_at":"2026-01-18T06:02:00.000Z","as_of":"2026-01-18T06:02:00.010Z","out_of_date":false,"result":{"lot_count":3,"link_count":2,"depth_reached":2,"truncated":false,"half_links":0,"totals":[{"lot_type":"RAW","lots":1,"weight_kg":"500.00"},{"lot_type":"MIX","lots":1,"weight_kg":"540.00"},{"lot_type":"FG","lots":1,"weight_kg":"530.00"}],"cycles":[],"cycles_truncated":false}}
                      *     {"type":"lot","id":"33333333-3333-3333-3333-333333333301","lot_code":"FG-DONER-X1","lot_type":"FG","production_run_id":"6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418","phase_id":"00000000-0000-4000-8000-000000930007","operator_id":"00000000-0000-0000-0000-000000000002","weight_kg":"530.00","temperature_c":"-20.5","metadata":{"product":"Beef kebab, sliced, 1 kg","sku":"BK-1","pieces":530},"created_at":"2026-01-18T13:00:00.000Z","depth":2}
@@ -1806,10 +1237,10 @@ export interface operations {
     listAudits: {
         parameters: {
             query?: {
-                /** @description The most audits on a page. */
+                /** The most audits on a page. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: components["schemas"]["Uuid"];
+                /** The `next_cursor` of the page before. */
+                cursor?: Uuid;
             };
             header?: never;
             path?: never;
@@ -1817,7 +1248,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page of audits. */
+            /** One page of audits. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1889,7 +1320,7 @@ export interface operations {
                      *       "next_cursor": null
                      *     }
                      */
-                    "application/json": components["schemas"]["AuditPage"];
+                    "application/json": AuditPage;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -1906,9 +1337,9 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
-                 *     UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
-                 *     response; see **Repeats**.
+                 * A name for this request, new for each one: 1 to 255 visible ASCII characters, such as a
+                 * UUID, bare or in quotes. A repeat with the same key has no second effect and gets the first
+                 * response; see **Repeats**.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1918,11 +1349,11 @@ export interface operations {
         requestBody?: {
             content: {
                 /** @example {} */
-                "application/json": components["schemas"]["AuditInput"];
+                "application/json": AuditInput;
             };
         };
         responses: {
-            /** @description The audit that waits or runs. */
+            /** The audit that waits or runs. */
             202: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1944,7 +1375,7 @@ export interface operations {
                      *       "summary": null
                      *     }
                      */
-                    "application/json": components["schemas"]["Audit"];
+                    "application/json": Audit;
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1963,30 +1394,30 @@ export interface operations {
     getAudit: {
         parameters: {
             query?: {
-                /** @description Findings of this kind only. */
-                kind?: components["schemas"]["AuditFindingKind"];
-                /** @description Findings of this severity only. */
-                severity?: components["schemas"]["AuditFindingSeverity"];
-                /** @description Findings of this standing only. */
-                standing?: components["schemas"]["AuditFindingStanding"];
-                /** @description The most findings on a page. */
+                /** Findings of this kind only. */
+                kind?: AuditFindingKind;
+                /** Findings of this severity only. */
+                severity?: AuditFindingSeverity;
+                /** Findings of this standing only. */
+                standing?: AuditFindingStanding;
+                /** The most findings on a page. */
                 limit?: number;
-                /** @description The `next_cursor` of the page before. */
-                cursor?: components["schemas"]["AuditFindingCursor"];
+                /** The `next_cursor` of the page before. */
+                cursor?: AuditFindingCursor;
             };
             header?: never;
             path: {
                 /**
-                 * @description The audit's id.
+                 * The audit's id.
                  * @example 44444444-4444-4444-8444-444444444401
                  */
-                id: components["schemas"]["Uuid"];
+                id: Uuid;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The audit, with one page of its findings. */
+            /** The audit, with one page of its findings. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -2072,7 +1503,7 @@ export interface operations {
                      *       "next_cursor": null
                      *     }
                      */
-                    "application/json": components["schemas"]["AuditWithFindings"];
+                    "application/json": AuditWithFindings;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -2095,7 +1526,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The keys that verify a token's signature. */
+            /** The keys that verify a token's signature. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -2117,7 +1548,7 @@ export interface operations {
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["SigningKeySet"];
+                    "application/json": SigningKeySet;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -2135,7 +1566,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The process is alive. */
+            /** The process is alive. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -2148,7 +1579,7 @@ export interface operations {
                      *       "status": "live"
                      *     }
                      */
-                    "application/json": components["schemas"]["Liveness"];
+                    "application/json": Liveness;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -2166,7 +1597,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The process can do its work. */
+            /** The process can do its work. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -2180,7 +1611,7 @@ export interface operations {
                      *       "valkey": "up"
                      *     }
                      */
-                    "application/json": components["schemas"]["Readiness"];
+                    "application/json": Readiness;
                 };
             };
             304: components["responses"]["NotModified"];
@@ -2198,7 +1629,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The counters of this process since its start. */
+            /** The counters of this process since its start. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2221,3 +1652,613 @@ export interface operations {
         };
     };
 }
+/** The body of every response that is not a success. */
+export type ErrorResponse = {
+    /** What is wrong, in one sentence. */
+    error: string;
+    /** The places of the request that are outside the contract, 100 of them at most. */
+    details?: ErrorDetail[];
+};
+/** One place of a request that is outside the contract. */
+export type ErrorDetail = {
+    /** Field names joined by dots; empty for the whole body. */
+    path: string;
+    /** What is wrong there. */
+    message: string;
+};
+/**
+ * A UUID: 8-4-4-4-12 hexadecimal digits. Requests may use either case; responses have lower
+ * case.
+ * @example 11111111-1111-1111-1111-111111111101
+ */
+export type Uuid = string;
+/**
+ * A UUID in any spelling that PostgreSQL reads: 32 hexadecimal digits of either case. A dash
+ * may follow any four of them, and braces may enclose them.
+ * @example 11111111-1111-1111-1111-111111111101
+ */
+export type UuidInput = string;
+/**
+ * A decimal as text that keeps its scale. Old rows may hold NaN.
+ * @example 540.0
+ */
+export type Decimal = string;
+/**
+ * A decimal: text, stored with its scale, a finite JSON number, stored as JavaScript writes it,
+ * or null. Spaces around text don't count. Text with `0x`, `0o`, `0b` or underscores needs
+ * PostgreSQL 16 or newer.
+ * @example 12.50
+ * @example 12.5
+ */
+export type DecimalInput = string | number | null;
+/**
+ * A time in UTC with milliseconds (RFC 3339).
+ * @example 2026-01-18T07:01:02.123Z
+ */
+export type Timestamp = string;
+/**
+ * A time of RFC 3339, or a date with or without a time of day. Without an offset it is in the
+ * server's time zone: UTC, unless `TIME_ZONE` or the database says another. In UTC its year is
+ * one from 0001 to 9999: `9999-12-31T23:59:59-14:00` is refused. Other spellings that
+ * PostgreSQL reads (`Jan 18 2026 10:00 CET`, the number 20260118) are accepted. Words for a
+ * moment (`tomorrow`, `now`, `epoch`, `infinity`) are refused. The pattern has the years 0001
+ * and 9999 without an offset or with `Z`; an offset is accepted where the year in UTC remains.
+ * @example 2026-01-19T10:11:12.345Z
+ * @example 2026-01-19 10:11:12
+ * @example 2026-01-19
+ */
+export type TimestampInput = string;
+/**
+ * Any JSON value, nested at most 32 deep.
+ * @example {
+ *       "supplier": "Duna"
+ *     }
+ */
+export type JsonValue = unknown;
+/**
+ * Any JSON value, nested at most 32 deep. Text is read as a JSON document (`"{\"a\":1}"` is
+ * stored as `{"a": 1}`); text that is none is refused. A value with NUL, half a surrogate pair
+ * or a number beyond a double (`1e400`) at any depth is refused too. The pattern has the flat
+ * documents, without escapes; all others are accepted too.
+ * @example {
+ *       "supplier": "Duna"
+ *     }
+ */
+export type JsonValueInput = unknown;
+/**
+ * Any JSON value without NUL, inside a `JsonValueInput`.
+ * @example Duna
+ */
+export type StorableJson = unknown;
+/**
+ * Text, or null; a number, true or false is stored as its text.
+ * @example Label is smeared
+ */
+export type TextInput = string | number | boolean | null;
+/**
+ * The code that people scan. 650 characters always fit into the unique index, 2,600 if all are
+ * ASCII. A number, true or false is read as its text.
+ * @example RAW-20260118-DUNA-0001
+ */
+export type LotCodeInput = string | number | boolean;
+/**
+ * The kind of a lot: RAW received · DEB deboned · BULK buffer · MIX mixed batch · SKW skewered ·
+ * FRZ frozen · FG finished good.
+ */
+export type LotType = "RAW" | "DEB" | "BULK" | "MIX" | "SKW" | "FRZ" | "FG";
+/** The verdict of a QC gate about a lot. */
+export type QcVerdict = "PASS" | "HOLD" | "FAIL";
+/** The role of an account, which decides what it may do. */
+export type Role = "ADMIN" | "MANAGER" | "AUDITOR" | "OPERATOR" | "VIEWER";
+/** The state of background work. `failed`: all attempts failed; request the work again. */
+export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
+/**
+ * The direction of a trace. upstream: towards what the lot was made of · downstream: towards
+ * what was made of it · both: the lots of the two traces, each with the smaller depth, and the
+ * links of each.
+ */
+export type TraceDirection = "upstream" | "downstream" | "both";
+/** The status of a service that is up. */
+export type HealthStatus = "ok";
+/** The service is up. */
+export type Health = {
+    /** The status of a service that is up. */
+    status: HealthStatus;
+    /** The time of the response. */
+    timestamp: Timestamp;
+};
+/** The credentials of an account. Further fields are ignored. */
+export type Credentials = {
+    /** The account's email. It must match exactly. */
+    email: string;
+    /**
+     * The account's password: text of 1 to 72 bytes in UTF-8, composed (NFC) or as it is sent.
+     * Required with `AUTH_MODE=required`, where anything else is 401. In `legacy` any value is
+     * accepted and ignored.
+     */
+    password?: unknown;
+} & {
+    [key: string]: unknown;
+};
+/** An account. */
+export type User = {
+    /** The account's id. */
+    id: Uuid;
+    /** The account's email. */
+    email: string;
+    /** The person's name. */
+    full_name: string | null;
+    /** The account's role. */
+    role: Role | null;
+    /** When the account was created. */
+    created_at: Timestamp | null;
+    /** The login before. */
+    last_login: Timestamp | null;
+};
+/** The account that logged in, and its token. */
+export type Session = {
+    /** The account. */
+    user: User;
+    /** A signed JWT (EdDSA), valid for 30 minutes. */
+    token: string;
+};
+/**
+ * A lot as stored.
+ * @example {
+ *       "id": "22222222-2222-2222-2222-222222222201",
+ *       "lot_code": "MIX-BATCH-88",
+ *       "lot_type": "MIX",
+ *       "production_run_id": "6f1d2c54-8a0b-4e3f-9c61-2b7d5a90e418",
+ *       "phase_id": "00000000-0000-4000-8000-000000930004",
+ *       "operator_id": "00000000-0000-0000-0000-000000000002",
+ *       "weight_kg": "540.00",
+ *       "temperature_c": "1.6",
+ *       "metadata": {
+ *         "recipe": "DONER-BEEF",
+ *         "minutes": 24
+ *       },
+ *       "created_at": "2026-01-18T06:35:00.000Z"
+ *     }
+ */
+export type Lot = {
+    /** The lot's id. */
+    id: Uuid;
+    /** The code that people scan, unique in the plant. */
+    lot_code: string;
+    /** The lot's kind. */
+    lot_type: LotType | null;
+    /** The production run that made it. */
+    production_run_id: Uuid | null;
+    /** The phase of production in which it was made. */
+    phase_id: Uuid | null;
+    /** The account of the operator who recorded it. */
+    operator_id: Uuid | null;
+    /** Its weight in kilograms. */
+    weight_kg: Decimal | null;
+    /** Its temperature in °C. */
+    temperature_c: Decimal | null;
+    /** What else was recorded. */
+    metadata: JsonValue;
+    /** When it was made. */
+    created_at: Timestamp | null;
+};
+/** A lot to store. A field that is absent gets its default. */
+export type LotInput = {
+    /** The lot's id; absent, a new one. */
+    id?: UuidInput;
+    /** The code that people scan, unique in the plant. */
+    lot_code: LotCodeInput;
+    /** The lot's kind. */
+    lot_type?: LotType | null;
+    /** The production run that made it. */
+    production_run_id?: UuidInput | null;
+    /** The phase of production in which it was made. */
+    phase_id?: UuidInput | null;
+    /** The account of the operator who recorded it. */
+    operator_id?: UuidInput | null;
+    /** Its weight in kilograms. */
+    weight_kg?: DecimalInput;
+    /** Its temperature in °C. */
+    temperature_c?: DecimalInput;
+    /** What else is to be recorded; absent, an empty object. */
+    metadata?: JsonValueInput;
+    /** When it was made; absent, now. */
+    created_at?: TimestampInput | null;
+};
+/** One lot with its parents and children, one hop. */
+export type Trace = {
+    /** The lot itself. */
+    central: Lot;
+    /** The lots that it was made of, one entry a link. */
+    parents: Lot[];
+    /** The lots made of it, one entry a link. */
+    children: Lot[];
+};
+/** A decision to store, with at least one field. */
+export type QcDecisionInput = {
+    /** The decision's id; absent, a new one. */
+    id?: UuidInput;
+    /** The lot that it is about. */
+    lot_id?: UuidInput | null;
+    /** The QC gate that decided. */
+    qc_gate_id?: UuidInput | null;
+    /** The account of the operator who decided. */
+    operator_id?: UuidInput | null;
+    /** The verdict. */
+    decision?: QcVerdict | null;
+    /** Notes of the operator. */
+    notes?: TextInput;
+    /** The temperature that was measured, in °C. */
+    temperature_c?: DecimalInput;
+    /** The signature of the operator. */
+    digital_signature?: TextInput;
+    /** When it was decided; absent, now. */
+    decided_at?: TimestampInput | null;
+};
+/** A decision of a QC gate about a lot, as stored. */
+export type QcDecision = {
+    /** The decision's id. */
+    id: Uuid;
+    /** The lot that it is about. */
+    lot_id: Uuid | null;
+    /** The QC gate that decided. */
+    qc_gate_id: Uuid | null;
+    /** The account of the operator who decided. */
+    operator_id: Uuid | null;
+    /** The verdict. */
+    decision: QcVerdict | null;
+    /** Notes of the operator. */
+    notes: string | null;
+    /** The temperature that was measured, in °C. */
+    temperature_c: Decimal | null;
+    /** The signature of the operator. */
+    digital_signature: string | null;
+    /** When it was decided. */
+    decided_at: Timestamp | null;
+};
+/** The trace to take. */
+export type DeepTraceInput = {
+    /** The code of the traced lot. It must match exactly. */
+    lot_code: LotCodeInput;
+    /** The direction of the trace. */
+    direction: TraceDirection;
+    /** The most links from the traced lot. Null or absent, no limit. */
+    max_depth?: number | null;
+    /**
+     * The most lots; absent: 100,000. Of a level that doesn't fit, the lots with the smallest
+     * ids are kept, and only they are followed.
+     */
+    at_most?: number;
+};
+/** A trace through all levels, its progress and one page of its result. */
+export type DeepTrace = {
+    /** The trace's id. */
+    id: Uuid;
+    /** Whether the trace waits, runs or is done. */
+    state: JobState;
+    /** How far the trace is. */
+    progress: DeepTraceProgress;
+    /** The code of the traced lot. */
+    lot_code: string;
+    /** The direction of the trace. */
+    direction: TraceDirection;
+    /** The requested limit of the depth; null without one. */
+    max_depth: number | null;
+    /** The limit of the number of lots. */
+    at_most: number;
+    /** When the trace was requested. */
+    created_at: Timestamp;
+    /** The moment that the result shows; null until there is one. */
+    as_of: Timestamp | null;
+    /** A lot of the result, or a link at one, has changed since `as_of`. */
+    out_of_date: boolean;
+    /** One page of the result; null until the state is `done`. */
+    result: DeepTraceResult | null;
+};
+/** The lots that a trace has found so far, and how deep it is. */
+export type DeepTraceProgress = {
+    /** The number of lots found so far. */
+    lots: number;
+    /** The depth reached so far. */
+    depth: number;
+};
+/** One page of a trace's result. */
+export type DeepTraceResult = {
+    /** The lots of this page, by depth. */
+    lots: DeepTraceLot[];
+    /**
+     * The links of this page: each link between two of the lots, so a pair that is linked
+     * twice appears twice. Links with a missing side are counted in `half_links`.
+     */
+    links: DeepTraceLink[];
+    /** The number of lots on all pages. */
+    lot_count: number;
+    /** The number of links on all pages. */
+    link_count: number;
+    /** The depth of the deepest lot. */
+    depth_reached: number;
+    /** There is more, deeper than `max_depth` or beyond `at_most`. */
+    truncated: boolean;
+    /**
+     * Links of the lots, in the direction of the trace, whose other side is missing. This
+     * is an error in the data: what lies beyond them is not in the result. All lots of the
+     * result count, also those at a limit. Null in a result that was stored before this
+     * was counted.
+     */
+    half_links: number | null;
+    /** Totals by type of lot, in the order of production. */
+    totals: DeepTraceTotal[];
+    /**
+     * Lots that are their own ancestors, an error in the data: the codes of each cycle, in
+     * the direction of its links. Every lot that is on a cycle is on one of these.
+     */
+    cycles: string[][];
+    /** There were more than 100 cycles, or more than 10,000 lots on them. */
+    cycles_truncated: boolean;
+    /** The `cursor` of the next page; null on the last one. */
+    next_cursor: string | null;
+};
+/** A lot of a trace, with its number of links from the traced lot. */
+export type DeepTraceLot = {
+    /** The lot's id. */
+    id: Uuid;
+    /** The code that people scan. */
+    lot_code: string;
+    /** The lot's kind. */
+    lot_type: LotType | null;
+    /** The production run that made it. */
+    production_run_id: Uuid | null;
+    /** The phase of production in which it was made. */
+    phase_id: Uuid | null;
+    /** The account of the operator who recorded it. */
+    operator_id: Uuid | null;
+    /** Its weight in kilograms. */
+    weight_kg: Decimal | null;
+    /** Its temperature in °C. */
+    temperature_c: Decimal | null;
+    /** What else was recorded. */
+    metadata: JsonValue;
+    /** When it was made. */
+    created_at: Timestamp | null;
+    /** The smallest number of links from the traced lot. */
+    depth: number;
+};
+/** A link between two lots of a trace. */
+export type DeepTraceLink = {
+    /** The lot that was used. */
+    parent_lot_id: Uuid;
+    /** The lot that was made of it. */
+    child_lot_id: Uuid;
+    /** The quantity used, in kilograms. */
+    quantity_used_kg: Decimal | null;
+};
+/** The lots of one type in a trace, counted and weighed. */
+export type DeepTraceTotal = {
+    /** The type of the lots; null for lots without one. */
+    lot_type: LotType | null;
+    /** The number of lots. */
+    lots: number;
+    /** Their weight in kilograms; null when none of them has one. */
+    weight_kg: Decimal | null;
+};
+/** The audit to start. It has no options yet. */
+export type AuditInput = Record<string, never>;
+/**
+ * What is wrong with a lot, a link or a decision.
+ * **cycle** (critical): lots that are their own ancestors, by way of at least one other lot. Where
+ * cycles share lots, enough of them are found that each lot is on one.
+ * **self_link** (critical): a link from a lot to itself.
+ * **used_after_fail** (critical), **used_after_hold** (major): a link that was made after a gate
+ * had said FAIL or HOLD of its parent and before that gate said PASS again. Each gate's latest
+ * decision counts; decisions without a time or a verdict don't.
+ * **fg_without_pass** (major): an FG lot that no gate has passed, or for which the latest
+ * decision of a gate is HOLD or FAIL.
+ * **half_link** (major): a link without parent or without child.
+ * **overdrawn** (major): more was taken from a lot, all links summed, than it weighed.
+ * **gained_weight** (major): a lot weighs more than what went into it, by more than the tolerance.
+ * **made_of_nothing** (major): a lot that isn't RAW and has no parents.
+ * **orphan** (minor): a lot that isn't RAW and that no link names.
+ * **missing_weight**, **missing_quantity** (minor): a lot without weight, a link without quantity.
+ * **negative_weight**, **negative_quantity** (major): less than nothing.
+ * **weight_not_a_number**, **quantity_not_a_number** (major): NaN or infinite.
+ * **temperature_out_of_range** (major): outside the limits for the lot's type, or no number.
+ */
+export type AuditFindingKind = "cycle" | "self_link" | "half_link" | "overdrawn" | "gained_weight" | "made_of_nothing" | "orphan" | "missing_weight" | "negative_weight" | "weight_not_a_number" | "missing_quantity" | "negative_quantity" | "quantity_not_a_number" | "temperature_out_of_range" | "used_after_fail" | "used_after_hold" | "fg_without_pass";
+/** How serious a finding is. */
+export type AuditFindingSeverity = "critical" | "major" | "minor";
+/**
+ * How a finding compares with the last audit that was done: **new**, **still_there**, or
+ * **gone** (found then and not now; it appears once, with its last numbers). **unknown**: the
+ * last audit had found more of the kind than it kept.
+ */
+export type AuditFindingStanding = "new" | "still_there" | "gone" | "unknown";
+/** A position between findings. */
+export type AuditFindingCursor = string;
+/** An audit of the genealogy, without its findings. */
+export type Audit = {
+    /** The audit's id. */
+    id: Uuid;
+    /** Whether the audit waits, runs or is done. */
+    state: JobState;
+    /** How far the audit is; null unless it runs. */
+    progress: AuditProgress | null;
+    /** When the audit was requested. */
+    created_at: Timestamp;
+    /** The moment whose lots, links and decisions it has read. */
+    as_of: Timestamp | null;
+    /** When it ended; null before. */
+    finished_at: Timestamp | null;
+    /** The audit before, with which its findings were compared. */
+    compared_with: Uuid | null;
+    /** What it has found, in numbers; null until it is done. */
+    summary: AuditSummary | null;
+};
+/** An audit of the genealogy, with one page of its findings. */
+export type AuditWithFindings = {
+    /** The audit's id. */
+    id: Uuid;
+    /** Whether the audit waits, runs or is done. */
+    state: JobState;
+    /** How far the audit is; null unless it runs. */
+    progress: AuditProgress | null;
+    /** When the audit was requested. */
+    created_at: Timestamp;
+    /** The moment whose lots, links and decisions it has read. */
+    as_of: Timestamp | null;
+    /** When it ended; null before. */
+    finished_at: Timestamp | null;
+    /** The audit before, with which its findings were compared. */
+    compared_with: Uuid | null;
+    /** What it has found, in numbers; null until it is done. */
+    summary: AuditSummary | null;
+    /** The findings of this page. */
+    findings: AuditFinding[];
+    /** The `cursor` of the next page; null on the last one. */
+    next_cursor: AuditFindingCursor | null;
+};
+/** One page of audits. */
+export type AuditPage = {
+    /** The audits of this page, the newest first. */
+    audits: Audit[];
+    /** The `cursor` of the next page; null on the last one. */
+    next_cursor: Uuid | null;
+};
+/** How far a running audit is. */
+export type AuditProgress = {
+    /** The number of kinds that are finished. */
+    checked: number;
+    /** The number of all kinds. */
+    of: number;
+    /** The number of lots read. */
+    lots: number;
+    /** The number of links read. */
+    links: number;
+};
+/** What an audit has found, in numbers. */
+export type AuditSummary = {
+    /** The number of lots. */
+    lots: number;
+    /** The number of links. */
+    links: number;
+    /** The percentage by which a lot may weigh more than its inputs. */
+    tolerance_percent: string;
+    /** The limits of a lot's temperature. */
+    temperatures: AuditTemperatures;
+    /** The number of findings, one entry a kind. */
+    findings: AuditFindingCount[];
+};
+/** The limits of a lot's temperature by its type, °C. */
+export type AuditTemperatures = {
+    [key: string]: TemperatureRange;
+};
+/** The limits of a temperature, °C. */
+export type TemperatureRange = {
+    /** The lowest temperature. */
+    least: string;
+    /** The highest temperature. */
+    most: string;
+};
+/** The number of findings of one kind. */
+export type AuditFindingCount = {
+    /** The kind. */
+    kind: AuditFindingKind;
+    /** How serious findings of the kind are. */
+    severity: AuditFindingSeverity;
+    /** All that were found: new, still there and unknown. */
+    found: number;
+    /** Those that the audit before hadn't found. */
+    new: number;
+    /** Those that the audit before had found too. */
+    still_there: number;
+    /** Those that can't be compared with the audit before. */
+    unknown: number;
+    /** Those of the audit before that weren't found any more. */
+    gone: number;
+    /**
+     * How many of the found are kept: at most 10,000 of a kind (1,000 cycles), those with the
+     * smallest keys, so that two audits keep the same ones.
+     */
+    kept: number;
+    /** False: there are more than were found, which is possible for cycles alone. */
+    complete: boolean;
+};
+/** One thing that is wrong in the genealogy. */
+export type AuditFinding = {
+    /** What is wrong. */
+    kind: AuditFindingKind;
+    /** How serious it is. */
+    severity: AuditFindingSeverity;
+    /** How it compares with the audit before. */
+    standing: AuditFindingStanding;
+    /**
+     * The lots concerned: a link's parent before its child, a cycle's in their order (the first
+     * 50).
+     */
+    lots: AuditedLot[];
+    /** Its values, which depend on the kind. */
+    numbers: AuditFindingNumbers;
+};
+/**
+ * The values of a finding by name: kilograms and °C as text (digits of 40 characters and more in
+ * scientific notation), moments, counts.
+ */
+export type AuditFindingNumbers = {
+    [key: string]: AuditFindingNumber;
+};
+/** A value of a finding: a decimal or a moment as text, a count, or null. */
+export type AuditFindingNumber = string | number | null;
+/** A lot that a finding is about. */
+export type AuditedLot = {
+    /** The lot's id. */
+    id: Uuid;
+    /** The lot's code when it was found. */
+    lot_code: string;
+};
+/** The public keys of the tokens, as a JSON Web Key Set (RFC 7517). */
+export type SigningKeySet = {
+    /** The keys; a token names its own by `kid`. */
+    keys: SigningKey[];
+};
+/** A public key as a JSON Web Key (RFC 8037). */
+export type SigningKey = {
+    /** The type of a key. */
+    kty: SigningKeyType;
+    /** The curve of a key. */
+    crv: SigningKeyCurve;
+    /** The algorithm of a key. */
+    alg: SigningKeyAlgorithm;
+    /** The use of a key. */
+    use: SigningKeyUse;
+    /** The key's id. */
+    kid: string;
+    /** The key itself, in base64url. */
+    x: string;
+};
+/** The type of a key. */
+export type SigningKeyType = "OKP";
+/** The curve of a key. */
+export type SigningKeyCurve = "Ed25519";
+/** The algorithm of a key. */
+export type SigningKeyAlgorithm = "EdDSA";
+/** The use of a key. */
+export type SigningKeyUse = "sig";
+/** The status of a process that is alive. */
+export type LivenessStatus = "live";
+/** The process is alive. */
+export type Liveness = {
+    /** The status of a process that is alive. */
+    status: LivenessStatus;
+};
+/** The status of a process that can do its work. */
+export type ReadinessStatus = "ready";
+/** The state of Valkey; `off` when the service has none. */
+export type ValkeyState = "up" | "away" | "off";
+/** The process can do its work. */
+export type Readiness = {
+    /** The status of a process that can do its work. */
+    status: ReadinessStatus;
+    /** The state of Valkey; `off` when the service has none. */
+    valkey: ValkeyState;
+    /** Why Valkey can't be used: unreachable, silent, or Valkey's word for the state in which it refuses commands, such as readonly (it is a replica), loading, oom or noauth. */
+    valkey_problem?: string;
+};

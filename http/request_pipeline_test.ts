@@ -23,7 +23,7 @@ const METHODS = new Map(
   ]),
 );
 for (
-  const path of ["/openapi.yaml", "/openapi.json", "/openapi-3.0.json", "/docs", "/docs/start.js"]
+  const path of ["/openapi.yaml", "/openapi.json", "/openapi-3.0.json", "/docs", "/docs/page.js"]
 ) {
   METHODS.set(path, ["GET"]);
 }

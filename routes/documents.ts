@@ -1,32 +1,27 @@
-import absolutePath from "swagger-ui-dist/absolute-path.js";
 import { parse } from "yaml";
 import { toOpenapi30 } from "../contract/openapi_30.ts";
 import type { App } from "../http/operation.ts";
 
 const CONTRACT = new URL("../openapi.yaml", import.meta.url);
 
-const PAGE = `<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width">
-    <title>Lotline API</title>
-    <link rel="stylesheet" href="/docs/swagger-ui.css">
-  </head>
-  <body>
-    <div id="contract"></div>
-    <script src="/docs/swagger-ui-bundle.js"></script>
-    <script src="/docs/start.js"></script>
-  </body>
-</html>
-`;
-
-const START = `SwaggerUIBundle({ url: "/openapi.yaml", dom_id: "#contract", deepLinking: true });
-`;
+/** The page at `/docs` and what it loads: the browser gets the files as they are in the tree. */
+const REFERENCE = new URL("../reference/", import.meta.url);
+const PROGRAMS = [
+  "code_samples.js",
+  "contract.js",
+  "dom.js",
+  "fields.js",
+  "operation.js",
+  "page.js",
+  "response.js",
+  "sample_view.js",
+  "schema.js",
+  "try_it.js",
+] as const;
 
 // A plant's network may have no access to the internet.
-const POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
-  "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; " +
+  "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /** The contract as YAML and JSON, and a page to browse it. */
 export const documents = (app: App) => {
@@ -47,12 +42,10 @@ export const documents = (app: App) => {
     "application/json",
     () => in30 ??= JSON.stringify(toOpenapi30(parse(contract))),
   );
-  file("/docs", "text/html", () => PAGE);
-  file("/docs/start.js", "text/javascript", () => START);
-  file("/docs/swagger-ui.css", "text/css", () => asset("swagger-ui.css"));
-  file("/docs/swagger-ui-bundle.js", "text/javascript", () => asset("swagger-ui-bundle.js"));
+  const asset = (path: string, type: string, url: URL) =>
+    file(path, type, () => Deno.readTextFile(url));
+  asset("/docs", "text/html", new URL("page.html", REFERENCE));
+  asset("/docs/style.css", "text/css", new URL("style.css", REFERENCE));
+  for (const name of PROGRAMS) asset(`/docs/${name}`, "text/javascript", new URL(name, REFERENCE));
+  asset("/docs/marked.js", "text/javascript", new URL(import.meta.resolve("marked")));
 };
-
-function asset(name: string): Promise<string> {
-  return Deno.readTextFile(`${absolutePath()}/${name}`);
-}

@@ -11,6 +11,7 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "contract-tests/clock_test.ts",
   "contract-tests/compose_test.ts",
   "contract-tests/docs_test.ts",
+  "contract-tests/generators_test.ts",
   "contract-tests/imports_test.ts",
   "contract-tests/log_events_test.ts",
   "contract-tests/released_test.ts",
@@ -33,6 +34,7 @@ export const ONLY_IN_WHOLE_TREE: readonly string[] = [
 export const MOSTLY_WAITING: readonly string[] = [
   "auth/revocations_test.ts",
   "cache/valkey_test.ts",
+  "contract-tests/generators_test.ts",
   "cutover/faults/gateway_failover_test.ts",
   "cutover/faults/gateway_modes_test.ts",
   "cutover/faults/gateway_wrong_start_test.ts",
