@@ -18,7 +18,15 @@ answerHelp({
 });
 
 const ROOT = new URL("../", import.meta.url).pathname;
-const TESTS = ["contract_test.ts", "drift_test.ts", "breaking_test.ts", "released_test.ts"];
+const TESTS = [
+  "contract_test.ts",
+  "openapi_30_test.ts",
+  "shapes_test.ts",
+  "lint_test.ts",
+  "drift_test.ts",
+  "breaking_test.ts",
+  "released_test.ts",
+];
 const { release } = parseArgs({
   args: Deno.args,
   options: { release: { type: "boolean", default: false } },

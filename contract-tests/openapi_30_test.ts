@@ -13,7 +13,7 @@ const converted = (document: Json = readContract()): Json =>
 
 Deno.test("the converted document is valid OpenAPI 3.0, with nothing of 3.1", async () => {
   const config = await createConfig({
-    extends: ["recommended"],
+    extends: ["recommended-strict"],
     rules: {
       // What may be null is `allOf` a reference, the form that generators read. It has no type beside
       // `nullable`, which these rules refuse; contract_test.ts checks the examples.

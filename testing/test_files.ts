@@ -1,6 +1,6 @@
 import { join, posix } from "node:path";
 import project from "../deno.json" with { type: "json" };
-import { CUTOVER, MOSTLY_WAITING, WHOLE_TREE_TESTS } from "./parts.ts";
+import { CUTOVER, MOSTLY_WAITING, ONLY_IN_WHOLE_TREE, WHOLE_TREE_TESTS } from "./parts.ts";
 
 /** A file of tests, by its path from the root of the tree. */
 export interface TestFile {
@@ -86,6 +86,12 @@ export function testsAt(tests: readonly TestFile[], paths: readonly string[]): T
 /** Those that only this tree can run, and no copy without the cutover. */
 export function testsOfWholeTree(tests: readonly TestFile[]): TestFile[] {
   return testsAt(tests, [...CUTOVER, ...WHOLE_TREE_TESTS]);
+}
+
+/** Those that a copy without the cutover runs beside {@link testsOfWholeTree}. */
+export function testsOfCopy(tests: readonly TestFile[]): TestFile[] {
+  const others = new Set(testsAt(tests, ONLY_IN_WHOLE_TREE));
+  return tests.filter((test) => !others.has(test));
 }
 
 /** Whether it leaves the processors to others for most of its time. */

@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { CUTOVER, MOSTLY_WAITING, WHOLE_TREE_TESTS } from "./parts.ts";
-import { listTests, testsAt, testsOfWholeTree } from "./test_files.ts";
+import { CUTOVER, MOSTLY_WAITING, ONLY_IN_WHOLE_TREE, WHOLE_TREE_TESTS } from "./parts.ts";
+import { listTests, testsAt, testsOfCopy, testsOfWholeTree } from "./test_files.ts";
 
 const FILES = {
   "faults/slow_test.ts": 'import "../testing/server.ts";\n// Runs alone: it goes by time.\n',
@@ -66,12 +66,17 @@ Deno.test("tests are chosen by file, by folder, or all of them", async () => {
 Deno.test("every test runs in a copy without the cutover, or in the whole tree, or in both", async () => {
   const tests = await listTests(new URL("../", import.meta.url).pathname);
   const isCutover = (path: string) => CUTOVER.some((folder) => path.startsWith(`${folder}/`));
-  const inCopy = tests.map(({ path }) => path).filter((path) => !isCutover(path));
+  const inCopy = testsOfCopy(tests).map(({ path }) => path).filter((path) => !isCutover(path));
   const inTree = testsOfWholeTree(tests).map(({ path }) => path);
   deepStrictEqual(new Set([...inCopy, ...inTree]).size, tests.length);
   const inBoth = inCopy.filter((path) => inTree.includes(path));
-  deepStrictEqual(inBoth, testsAt(tests, WHOLE_TREE_TESTS).map(({ path }) => path));
-  for (const path of WHOLE_TREE_TESTS) ok(testsAt(tests, [path]).length > 0, path);
+  deepStrictEqual(
+    inBoth,
+    testsOfCopy(testsAt(tests, WHOLE_TREE_TESTS)).map(({ path }) => path),
+  );
+  for (const path of [...WHOLE_TREE_TESTS, ...ONLY_IN_WHOLE_TREE]) {
+    ok(testsAt(tests, [path]).length > 0, path);
+  }
 });
 
 Deno.test("each test that mostly waits exists, and is neither a unit test nor one that runs alone", async () => {

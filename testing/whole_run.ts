@@ -9,6 +9,7 @@ import {
   listTests,
   mostlyWaits,
   type TestFile,
+  testsOfCopy,
   testsOfWholeTree,
 } from "./test_files.ts";
 import { type RunResult, runTests, sumOf, UNIT_OPTIONS } from "./test_run.ts";
@@ -49,7 +50,7 @@ export async function runAllTests(): Promise<RunResult> {
   return await runParts([
     {
       root: copy.path,
-      tests: await listTests(copy.path),
+      tests: testsOfCopy(await listTests(copy.path)),
       filesAtOnce: FILES_AT_ONCE.copy,
     },
     {
