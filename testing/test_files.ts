@@ -28,14 +28,16 @@ const SLOW = [
   "user_main_test.ts",
 ];
 
-const SKIPPED = new Set(project.exclude.map((folder) => folder.replace(/\/$/, "")));
+/** As globs, such as programs that import what a generator makes. */
+const EXCLUDED = project.exclude.map((path) => path.replace(/\/$/, ""));
+const isExcluded = (path: string) => EXCLUDED.some((glob) => posix.matchesGlob(path, glob));
 
 /** Paths of TypeScript files below a folder, sorted, except hidden folders and packages. */
 export async function listSources(root: string, folder = ""): Promise<string[]> {
   const paths: string[] = [];
   for await (const { name, isDirectory } of Deno.readDir(join(root, folder))) {
     const path = posix.join(folder, name);
-    if (name.startsWith(".") || name === "node_modules" || SKIPPED.has(path)) continue;
+    if (name.startsWith(".") || name === "node_modules" || isExcluded(path)) continue;
     if (isDirectory) paths.push(...await listSources(root, path));
     else if (name.endsWith(".ts")) paths.push(path);
   }
