@@ -57,7 +57,8 @@ export async function fuzzPublished(
   return isGreen;
 }
 
-async function tokenOf({ url, accounts }: Instance): Promise<string | undefined> {
+/** A new token of the account with the role ADMIN; undefined in `AUTH_MODE=legacy`. */
+export async function tokenOf({ url, accounts }: Instance): Promise<string | undefined> {
   const account = accounts.find(({ role }) => role === "ADMIN");
   if (account === undefined) return undefined;
   const { email, password } = account;
