@@ -21,7 +21,7 @@ import { parseJson } from "../json.ts";
 export const must = (expected: string) => (issue: { readonly input?: unknown }) =>
   issue.input === undefined ? "is missing" : `must be ${expected}`;
 
-const NO_NUL = /^[^\u0000]*$/;
+const NO_NUL = /^[^\x00]*$/;
 
 /** Text that PostgreSQL stores: no NUL, no half of a surrogate pair. */
 export const StorableText = z.string().regex(NO_NUL, { error: "must not hold NUL" })
