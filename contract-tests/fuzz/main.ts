@@ -43,7 +43,7 @@ const USAGE =
 const LONG = { seeds: [1, 2, 3], examples: 1_000 };
 const UNCONFIGURED = { seeds: [1, 2, 3], examples: 300 };
 // Each failed login of `required` costs a hash.
-const RANDOM = { seeds: [1], examples: 256 };
+const RANDOM = { seeds: [1], examples: 64 };
 const SHORT = { seeds: [1], examples: 10 };
 // Enough for a violation on the usual path; a violation that needs unusual input is planted to
 // occur here.
@@ -57,7 +57,7 @@ answerHelp({
   notes:
     "Both modes, three seeds and 1,000 examples an operation by default. --unconfigured uses neither " +
     "hooks nor settings, 300 examples, and each seed twice on the same data. --openapi-fuzzer runs " +
-    "another fuzzer, 256 requests an operation; it needs Rust's cargo. --planted shows which " +
+    "another fuzzer, 64 requests an operation; it needs Rust's cargo. --planted shows which " +
     "check finds each planted violation; --install installs schemathesis alone.",
   exit: "0 no finding; 1 a finding, or a violation that no check found; 2 it can't run",
 });
