@@ -2,20 +2,24 @@ import type { Generator } from "./generator.ts";
 import { heyApi } from "./hey-api/generator.ts";
 import { oapiCodegen } from "./oapi-codegen/generator.ts";
 import { ogen } from "./ogen/generator.ts";
+import { openapiGeneratorGo } from "./openapi-generator-go/generator.ts";
 import { openapiGeneratorPython } from "./openapi-generator-python/generator.ts";
 import { openapiGeneratorTypescriptFetch } from "./openapi-generator-typescript-fetch/generator.ts";
 import { openapiPythonClient } from "./openapi-python-client/generator.ts";
 import { openapiTypescript } from "./openapi-typescript/generator.ts";
 import { orval } from "./orval/generator.ts";
+import { progenitor } from "./progenitor/generator.ts";
 
 /** All generators that the published document is tried with. */
 export const GENERATORS: readonly Generator[] = [
   oapiCodegen,
   ogen,
+  openapiGeneratorGo,
   openapiTypescript,
   heyApi,
   orval,
   openapiGeneratorTypescriptFetch,
   openapiPythonClient,
   openapiGeneratorPython,
+  progenitor,
 ];

@@ -41,7 +41,7 @@ func main() {
 	client := must(NewClient(os.Getenv("BASE_URL"), current))
 
 	login := must(client.Login(ctx, &Credentials{
-		Email: "admin@flowviz.com", Password: NewOptString("correct horse battery staple"),
+		Email: "admin@flowviz.com", Password: []byte(`"correct horse battery staple"`),
 	})).(*SessionHeaders).Response
 	fmt.Println("login:", login.User.Email, login.User.Role.Value)
 	current.token = login.Token
