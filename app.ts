@@ -168,9 +168,11 @@ export function createApi(deps: ApiDeps) {
 export function createRoutes(deps: RouteDeps): App {
   const app = new App();
   const { openAPIRegistry: registry } = app.router;
-  const bearer = { type: "http", scheme: "bearer" } as const;
-  registry.registerComponent("securitySchemes", "bearerAuth", { ...bearer, bearerFormat: "JWT" });
-  registry.registerComponent("securitySchemes", "metricsToken", bearer);
+  registry.registerComponent("securitySchemes", "bearerAuth", {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+  });
   getHealth(app);
   login(app, deps);
   logout(app, deps);

@@ -102,7 +102,11 @@ export function createMetrics() {
   const cacheStores = counter("trace_cache_stores", "Responses offered to the trace cache.", [
     "outcome",
   ]);
+  const deprecated = counter("deprecated_requests", "Requests to a deprecated operation.", [
+    "operation",
+  ]);
   return {
+    deprecated: (operation: string) => deprecated.inc({ operation }),
     refused: (operation: string, reason: RefusalReason) => refused.inc({ operation, reason }),
     requiredWouldRefuse: (operation: string, reason: RefusalReason) =>
       wouldRefuse.inc({ operation, reason }),

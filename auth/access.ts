@@ -50,9 +50,8 @@ export function accessInContract(operation: OperationId): {
 } {
   const access: Access = ACCESS[operation];
   if (access === "open") return { security: [] };
-  const scraper = operation === "getMetrics" ? [{ metricsToken: [] }] : [];
   return {
-    security: [{}, ...scraper, { bearerAuth: [] }],
+    security: [{}, { bearerAuth: [] }],
     ...(access !== "any token" && { "x-roles": access }),
   };
 }

@@ -21,14 +21,6 @@ Deno.test("the document of `required` allows nothing without a token", () => {
   );
 });
 
-Deno.test("the document of `legacy` doesn't mention a password", () => {
-  const passwords = (document: Json) =>
-    [...promisesOf(document)].filter((line) => line.includes("/properties/password/"));
-  deepStrictEqual(passwords(documentOfMode("legacy")), []);
-  deepStrictEqual(passwords(documentOfMode("required")), passwords(DOCUMENT));
-  ok(passwords(DOCUMENT).length > 0);
-});
-
 Deno.test("every link of the document leads to an operation", () => {
   const links = linksOf(DOCUMENT);
   ok(links.includes("POST /api/lots -> [201] traceTheLot -> GET /api/traceability/{lotCode}"));

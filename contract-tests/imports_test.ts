@@ -26,7 +26,7 @@ const MAY_USE: Record<string, string[]> = {
   auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts"],
   cache: ["cache", "db"],
   db: ["command_line.ts", "db"],
-  contract: ["contract"],
+  contract: ["contract", "json.ts"],
   // A separate package: its build copies the types.
   client: ["client", "contract/types.gen.ts"],
   "byte_buffer.ts": [],

@@ -16,9 +16,8 @@ export function readAs31(value: Json): Json {
   ));
 }
 
-function readPart({ "x-content-media-type": media, ...part }: Part): Part {
-  const read = readNullable(readSeveralTypes(part));
-  return media === undefined ? read : { ...read, contentMediaType: media };
+function readPart({ "x-property-names": _, ...part }: Part): Part {
+  return readNullable(readSeveralTypes(part));
 }
 
 function readNullable({ nullable, allOf, ...others }: Part): Part {

@@ -156,8 +156,6 @@ function convertKeyword(keyword: string, value: unknown, at: string): Part {
       return { enum: [value] };
     case "examples":
       return { example: listAt(value, at)[0] };
-    case "contentMediaType":
-      return { "x-content-media-type": value };
     case "propertyNames":
       return { "x-property-names": value };
     case "items":

@@ -27,10 +27,6 @@ const TRANSLATED: [what: string, schema: unknown, expected: unknown][] = [
   ["any value", {}, { nullable: true }],
   ["one value", { const: 1 }, { enum: [1] }],
   ["examples", { type: "string", examples: ["a", "b"] }, { type: "string", example: "a" }],
-  ["text of a media type", { contentMediaType: "application/json" }, {
-    "x-content-media-type": "application/json",
-    nullable: true,
-  }],
   ["a list of anything", { type: "array" }, { type: "array", items: {} }],
   ["values of several types", { not: { type: ["array", "boolean"] }, maxLength: 2 }, {
     nullable: true,

@@ -6,7 +6,7 @@
  */
 
 /** The code that people scan; the unique index holds every match. */
-export const LOT_CODE_PATTERN = /^(?:[\u0001-\u007f]{1,2600}|[^\u0000]{1,650})$/u;
+export const LOT_CODE_PATTERN = /^(?:[\x01-\x7f]{1,2600}|[^\x00]{1,650})$/u;
 
 /**
  * Characters of a note or a signature: two of them in ASCII fit into a body with all other fields.

@@ -10,6 +10,7 @@ import type { ApiError } from "../errors.ts";
 import type { LogFields } from "../log.ts";
 import type { RefusalReason, TokenFault } from "../metrics.ts";
 import { prefersHtml } from "./accept.ts";
+import { type Deprecation, deprecationHeaders } from "./deprecation.ts";
 import { type FoundPath, pathnameOf, PathTable } from "./paths.ts";
 
 /**
@@ -109,6 +110,8 @@ export class App {
    * guard.
    */
   readonly paths = new PathTable<OperationId>();
+  /** The headers that responses of a deprecated operation have. */
+  readonly deprecationHeaders = new Map<OperationId, Readonly<Record<string, string>>>();
   /** Templates that only browsers find. */
   readonly #browserPages = new Set<string>();
 
@@ -141,23 +144,28 @@ export class App {
 
 type Responses = ReturnType<typeof createRoute>["responses"];
 
-/** The request pipeline sets it on every response. */
-const REQUEST_ID = {
-  "X-Request-Id": {
-    required: true,
-    schema: { type: "string" as const, pattern: "^[A-Za-z0-9_.-]{1,64}$" },
-  },
-};
+const header = (pattern?: string) => ({
+  required: true,
+  schema: { type: "string" as const, pattern },
+});
 
-function withRequestId(responses: Responses): Responses {
+/** The request pipeline sets it on every response. */
+const REQUEST_ID = { "X-Request-Id": header("^[A-Za-z0-9_.-]{1,64}$") };
+/** The request pipeline sets them on every response of a deprecated operation. */
+const DEPRECATION = { Deprecation: header("^@[0-9]+$"), Sunset: header(), Link: header() };
+
+function withHeaders(responses: Responses, headers: Record<string, object>): Responses {
   return Object.fromEntries(
     Object.entries(responses).map(([status, response]) => [
       status,
-      "$ref" in response
-        ? response
-        : { ...response, headers: { ...response.headers, ...REQUEST_ID } },
+      "$ref" in response ? response : { ...response, headers: { ...response.headers, ...headers } },
     ]),
   );
+}
+
+export interface OperationOptions {
+  /** Set when the operation goes away one day. */
+  readonly deprecation?: Deprecation;
 }
 
 /**
@@ -170,13 +178,17 @@ export function operation(
   app: App,
   definition: ReturnType<typeof createRoute>,
   handle: Handle,
+  { deprecation }: OperationOptions = {},
 ): void {
   const { operationId = "", method } = definition;
   if (!isOperationId(operationId)) throw new Error(`${operationId} is not in auth/access.ts`);
+  if (deprecation) app.deprecationHeaders.set(operationId, deprecationHeaders(deprecation));
   app.router.openAPIRegistry.registerPath({
     ...definition,
     ...accessInContract(operationId),
-    responses: withRequestId(definition.responses),
+    // oasdiff reads the date of `x-sunset`.
+    ...deprecation && { deprecated: true, "x-sunset": deprecation.sunset },
+    responses: withHeaders(definition.responses, { ...REQUEST_ID, ...deprecation && DEPRECATION }),
   });
   const template = app.paths.add(method.toUpperCase(), definition.getRoutingPath(), operationId);
   app.router.on(method, template, handle);

@@ -126,6 +126,8 @@ export function createRequestPipeline(
       }
     }
     const origin = request.headers.get("origin");
+    const deprecation = state.operation && app.deprecationHeaders.get(state.operation);
+    for (const name in deprecation) headers.set(name, deprecation[name] ?? "");
     allowOrigin(headers, cors, origin);
     if (request.method !== "OPTIONS") exposeHeaders(headers, origin);
     setSecurityHeaders(headers, client.secure);
@@ -143,6 +145,7 @@ export function createRequestPipeline(
       request_id: requestId,
       ...state.logged,
       required_would_refuse: state.wouldRefuse,
+      ...deprecation && { deprecated: true, user_id: state.caller?.sub },
       ...refused && SHUT_OUT.has(status) && {
         refused: refused.code,
         user_id: refused.account ?? state.caller?.sub ?? state.signingIn,
@@ -196,6 +199,7 @@ export function createRequestPipeline(
     tokenFault: TokenFault | undefined,
   ): void {
     if (operation === undefined) return;
+    if (app.deprecationHeaders.has(operation)) metrics.deprecated(operation);
     if (tokenFault !== undefined) metrics.badToken(operation, tokenFault);
     if (wouldRefuse !== undefined) metrics.requiredWouldRefuse(operation, wouldRefuse);
     if (refused !== undefined && isRefusalReason(refused.code)) {

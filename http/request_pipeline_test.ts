@@ -22,7 +22,9 @@ const METHODS = new Map(
     Object.keys(operations).map((method) => method.toUpperCase()),
   ]),
 );
-for (const path of ["/openapi.yaml", "/openapi.json", "/openapi-3.0.json", "/docs", "/docs/start.js"]) {
+for (
+  const path of ["/openapi.yaml", "/openapi.json", "/openapi-3.0.json", "/docs", "/docs/start.js"]
+) {
   METHODS.set(path, ["GET"]);
 }
 

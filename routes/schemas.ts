@@ -21,7 +21,7 @@ import { parseJson } from "../json.ts";
 export const must = (expected: string) => (issue: { readonly input?: unknown }) =>
   issue.input === undefined ? "is missing" : `must be ${expected}`;
 
-const NO_NUL = /^[^\u0000]*$/;
+const NO_NUL = /^[^\x00]*$/;
 
 /** Text that PostgreSQL stores: no NUL, no half of a surrogate pair. */
 export const StorableText = z.string().regex(NO_NUL, { error: "must not hold NUL" })
@@ -121,14 +121,11 @@ export const Timestamp = z.string().openapi({ format: "date-time" });
 export const JsonValue = z.custom<unknown>((value) => value !== undefined)
   .openapi({ type: [...JSON_TYPES] });
 
-// A constant, because the generator's types refuse this OpenAPI 3.1 keyword in a literal.
-const JSON_TEXT = { contentMediaType: "application/json" } as const;
-
 /**
  * Any JSON value in a request, as JSON text for the database. As in the old server, text must be a
  * JSON document itself; it is stored unchanged, so that no digit is lost.
  */
-export const JsonValueInput = z.unknown().openapi(JSON_TEXT).transform(
+export const JsonValueInput = z.unknown().transform(
   (value, context): string | null => {
     if (value === null) return null;
     // The old server's driver sent a list as a PostgreSQL array: an empty list as "{}", which is

@@ -13,6 +13,7 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "contract-tests/generators_test.ts",
   "contract-tests/imports_test.ts",
   "contract-tests/log_events_test.ts",
+  "contract-tests/released_test.ts",
   "db/migrate_main_test.ts",
   "db/migrate_test.ts",
   "dev/modules_test.ts",

@@ -10,8 +10,6 @@ from collections import Counter
 from urllib.parse import quote, urlsplit
 
 import schemathesis
-from hypothesis import strategies as st
-from moments import settled
 from schemathesis.core.failures import Failure
 from schemathesis.core.transport import Response
 from schemathesis.engine.run.stateful import _executor as stateful
@@ -44,46 +42,12 @@ def go_on(*, ctx, engine, state):
 stateful._classify_flaky = go_on
 
 
-# What metadata sent as text may be (mode_document.ts). Not deeper than a few levels: a schema can't say
-# how deep a document may be, see docs/decisions/0010.
-schemathesis.openapi.format(
-    "json-text",
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-        | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.text("abc é", max_size=3), inner, max_size=3),
-        max_leaves=6,
-    ).map(json.dumps),
-)
-
-
 @schemathesis.hook
 def map_body(context, body):
-    """
-    Lets most references lead somewhere: an id drawn at random is no row's, and the write a 409. And
-    takes away what the schema can't speak of (docs/decisions/0010): NUL in metadata's inside, offsets
-    that lead out of the years 0001 to 9999, and other spellings that PostgreSQL may read as a moment.
-    """
+    """Lets most references lead somewhere: an id drawn at random is no row's, and the write a 409."""
     if not isinstance(body, dict):
         return body
-    mapped = {name: known(name, value) for name, value in body.items()}
-    for name in ("created_at", "decided_at"):
-        if name in mapped:
-            mapped[name] = settled(mapped[name])
-    if isinstance(mapped.get("metadata"), (dict, list)):
-        mapped["metadata"] = without_nul(mapped["metadata"])
-    return mapped
-
-
-def without_nul(value: object) -> object:
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, list):
-        return [without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {without_nul(key): without_nul(item) for key, item in value.items()}
-    return value
+    return {name: known(name, value) for name, value in body.items()}
 
 
 UUID_INPUT = re.compile(json.loads(os.environ["LOTLINE_PATTERNS"])["UuidInput"])
@@ -106,8 +70,8 @@ created: set = set()
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """
-    Idempotency keys are new ones: used for another request, a key is 422, which no schema can say.
-    What is made up is drawn again and again, so what becomes of it must not depend on how often: see
+    Idempotency keys are new ones: used for another request, a key is 409, and the request would test
+    nothing else. What is made up is drawn again and again, so what becomes of it must not depend on how often: see
     `go_on`.
     """
     if not case.meta.generation.mode.is_positive:

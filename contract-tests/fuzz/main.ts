@@ -1,7 +1,16 @@
 /**
- * `deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short]`: runs schemathesis
- * with all phases and checks against a temporary service. The default is both modes, three seeds
- * and 1,000 examples an operation; `--short` is one seed with a few examples.
+ * `deno task fuzz [--mode legacy|required] [--seed N] [--examples N]`: runs schemathesis with all
+ * phases and checks against a temporary service. The default is both modes, three seeds and 1,000
+ * examples an operation.
+ *
+ * `deno task fuzz --unconfigured`: runs schemathesis as a client would who knows the published
+ * document alone, without hooks and settings. The default is 300 examples, each seed twice on the
+ * same data, and the first seed on `/openapi-3.0.json`.
+ *
+ * `deno task fuzz --openapi-fuzzer`: another fuzzer, which Cargo builds first.
+ *
+ * `deno task fuzz --short`: one seed with a few examples, in `required` with the hooks and in
+ * `legacy` unconfigured.
  *
  * `deno task fuzz --install`: installs schemathesis and runs nothing.
  *
@@ -23,12 +32,18 @@ import { documentOfMode, linksOf, operationsOf } from "./mode_document.ts";
 import { plant, PLANTED, type Planted } from "./planted.ts";
 import { installSchemathesis, NoSchemathesis, runSchemathesis } from "./schemathesis.ts";
 import { addEvents, newCounts, tableOf } from "./counts.ts";
+import { installOpenapiFuzzer, NoOpenapiFuzzer, runOpenapiFuzzer } from "./openapi_fuzzer.ts";
+import { fuzzPublished, runsOf } from "./unconfigured.ts";
 import { answerHelp } from "../../task_help.ts";
 
 const MODES = ["legacy", "required"] as const;
-const USAGE = "usage: deno task fuzz [--mode legacy|required] [--seed N] [--examples N] [--short]" +
-  " | --planted | --install";
+const USAGE =
+  "usage: deno task fuzz [--unconfigured] [--mode legacy|required] [--seed N] [--examples N]" +
+  " | --openapi-fuzzer | --short | --planted | --install";
 const LONG = { seeds: [1, 2, 3], examples: 1_000 };
+const UNCONFIGURED = { seeds: [1, 2, 3], examples: 300 };
+// Each failed login of `required` costs a hash.
+const RANDOM = { seeds: [1], examples: 64 };
 const SHORT = { seeds: [1], examples: 10 };
 // Enough for a violation on the usual path; a violation that needs unusual input is planted to
 // occur here.
@@ -40,7 +55,9 @@ answerHelp({
   task: "fuzz",
   usage: USAGE,
   notes:
-    "Both modes, three seeds and 1,000 examples an operation by default. --planted shows which " +
+    "Both modes, three seeds and 1,000 examples an operation by default. --unconfigured uses neither " +
+    "hooks nor settings, 300 examples, and each seed twice on the same data. --openapi-fuzzer runs " +
+    "another fuzzer, 64 requests an operation; it needs Rust's cargo. --planted shows which " +
     "check finds each planted violation; --install installs schemathesis alone.",
   exit: "0 no finding; 1 a finding, or a violation that no check found; 2 it can't run",
 });
@@ -50,9 +67,10 @@ const say = (line: string) => console.log(line);
 const began = performance.now();
 
 try {
-  await installSchemathesis(say);
+  if (options.isOpenapiFuzzer) await installOpenapiFuzzer(say);
+  else await installSchemathesis(say);
 } catch (error) {
-  if (!(error instanceof NoSchemathesis)) throw error;
+  if (!(error instanceof NoSchemathesis) && !(error instanceof NoOpenapiFuzzer)) throw error;
   console.error(error.message);
   Deno.exit(2);
 }
@@ -62,9 +80,18 @@ const documents = new Map(MODES.map((mode) => [mode, join(folder, `openapi.${mod
 for (const [mode, file] of documents) {
   await Deno.writeTextFile(file, JSON.stringify(documentOfMode(mode)));
 }
-const isGreen = options.planted ? await fuzzPlanted() : await fuzzAll();
+const isGreen = await run();
 say(`${isGreen ? "ok" : "FAILED"} (${Math.round((performance.now() - began) / 1000)} s)`);
 Deno.exit(isGreen ? 0 : 1);
+
+async function run(): Promise<boolean> {
+  if (options.planted) return await fuzzPlanted();
+  if (options.isOpenapiFuzzer) return await fuzzRandomly();
+  if (options.isUnconfigured) return await fuzzUnconfigured(options.modes);
+  if (!options.isShort) return await fuzzAll(options.modes);
+  const results = await Promise.all([fuzzAll(["required"]), fuzzUnconfigured(["legacy"])]);
+  return results.every(Boolean);
+}
 
 function readOptions() {
   try {
@@ -74,12 +101,20 @@ function readOptions() {
         seed: { type: "string" },
         examples: { type: "string" },
         short: { type: "boolean", default: false },
+        unconfigured: { type: "boolean", default: false },
+        "openapi-fuzzer": { type: "boolean", default: false },
         mode: { type: "string" },
         planted: { type: "boolean", default: false },
         install: { type: "boolean", default: false },
       },
     });
-    const usual = values.short ? SHORT : LONG;
+    const usual = values.short
+      ? SHORT
+      : values["openapi-fuzzer"]
+      ? RANDOM
+      : values.unconfigured
+      ? UNCONFIGURED
+      : LONG;
     const whole = (text: string) => {
       if (!/^[0-9]{1,9}$/.test(text)) throw new TypeError(`${text} is not a whole number`);
       return Number(text);
@@ -89,6 +124,9 @@ function readOptions() {
     return {
       modes,
       planted: values.planted,
+      isShort: values.short,
+      isUnconfigured: values.unconfigured,
+      isOpenapiFuzzer: values["openapi-fuzzer"],
       installs: values.install,
       seeds: values.seed === undefined ? usual.seeds : [whole(values.seed)],
       examples: values.examples === undefined
@@ -111,9 +149,24 @@ async function fuzz(mode: AuthMode, at: Instance, name: string, how: {
   return await runSchemathesis({ ...at, document, folder, name, ...how });
 }
 
-async function fuzzAll(): Promise<boolean> {
+async function fuzzRandomly(): Promise<boolean> {
+  const results = [];
+  for (const mode of options.modes) {
+    results.push(await runOpenapiFuzzer(mode, options.examples, say));
+  }
+  return results.every(Boolean);
+}
+
+async function fuzzUnconfigured(modes: readonly AuthMode[]): Promise<boolean> {
+  const { seeds, examples, isShort } = options;
+  const runs = runsOf({ seeds, examples, isShort });
+  const results = await Promise.all(modes.map((mode) => fuzzPublished(mode, runs, folder, say)));
+  return results.every(Boolean);
+}
+
+async function fuzzAll(modes: readonly AuthMode[]): Promise<boolean> {
   // In parallel: schemathesis uses one thread.
-  const results = await Promise.all(options.modes.map(fuzzMode));
+  const results = await Promise.all(modes.map(fuzzMode));
   const missed = new Set(linksOf(documentOfMode("legacy")));
   for (const { links } of results) for (const link of links) missed.delete(link);
   for (const link of missed) say(`not followed: ${link}`);

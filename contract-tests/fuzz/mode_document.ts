@@ -1,18 +1,15 @@
 import type { AuthMode } from "../../auth/guard.ts";
 import { readContract } from "../documents.ts";
-import { JSON_TYPES } from "../../contract/remaining_types.ts";
 import { asObject, type Json } from "../normal_form.ts";
 
 /**
- * The contract as one `AUTH_MODE` promises it. The published document covers both, and states the
- * differences in prose: `required` needs a token, and `legacy` doesn't check a password.
+ * The contract as one `AUTH_MODE` promises it. The published document covers both, and says in prose
+ * that `required` needs a token.
  */
 export function documentOfMode(mode: AuthMode): Json {
   const document = readContract();
   if (mode === "required") needTokens(document);
-  else forgetPasswords(document);
   giveLinksBodies(document);
-  nameJsonText(document);
   return document;
 }
 
@@ -27,12 +24,6 @@ function needTokens(document: Json): void {
   }
 }
 
-function forgetPasswords(document: Json): void {
-  const { schemas } = asObject(asObject(document).components ?? {});
-  const { Credentials } = asObject(schemas ?? {});
-  delete asObject(asObject(Credentials ?? {}).properties ?? {}).password;
-}
-
 // The published links have no `requestBody`, since openapi-generator refuses one that is an object.
 function giveLinksBodies(document: Json): void {
   const { links } = asObject(asObject(document).components ?? {});
@@ -40,20 +31,6 @@ function giveLinksBodies(document: Json): void {
     const body = link["x-request-body"];
     if (body !== undefined) link.requestBody = body;
   }
-}
-
-// Schemathesis' coverage phase ignores `contentMediaType`. For a custom format it requests values
-// from hooks.py, which provide text that is a JSON document.
-function nameJsonText(part: Json): void {
-  if (typeof part !== "object" || part === null) return;
-  if (!Array.isArray(part) && part.contentMediaType === "application/json") {
-    delete part.contentMediaType;
-    part.anyOf = [
-      { type: "string", format: "json-text" },
-      { type: JSON_TYPES.filter((type) => type !== "string") },
-    ];
-  }
-  Object.values(part).forEach(nameJsonText);
 }
 
 /** The patterns of a document's schemas, by the schema's name. */

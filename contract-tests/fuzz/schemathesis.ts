@@ -128,6 +128,40 @@ export async function runSchemathesis(options: SchemathesisRun): Promise<Schemat
   return { isGreen: success, output, events };
 }
 
+/** The parameters of a run without configuration. */
+export interface UnconfiguredRun extends Pick<SchemathesisRun, "url" | "seed" | "examples"> {
+  /** The path of the published document. */
+  readonly document: "/openapi.json" | "/openapi-3.0.json";
+  /** Sent as the bearer token; undefined for none. */
+  readonly token: string | undefined;
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** Runs `st run URL --checks all`, as a client would who knows the published document alone. */
+export async function runUnconfigured(options: UnconfiguredRun): Promise<SchemathesisResult> {
+  const { url, document, token, seed, examples, folder, name } = options;
+  const events = join(folder, `${name}.ndjson`);
+  await using own = new AsyncDisposableStack();
+  // A folder without a file of settings.
+  const scratch = await Deno.makeTempDir({ prefix: "lotline-fuzz-" });
+  own.defer(() => Deno.remove(scratch, { recursive: true }));
+  const { success, stdout, stderr } = await new Deno.Command(join(BIN, "schemathesis"), {
+    args: [
+      ...["run", `${url}${document}`, "--checks", "all", "--no-color"],
+      ...["--seed", `${seed}`, "--max-examples", `${examples}`],
+      ...["--report", "ndjson", "--report-ndjson-path", events],
+      ...(token === undefined ? [] : ["--header", `Authorization: Bearer ${token}`]),
+      // OpenAPI 3.0 has no `propertyNames`, so it can't say that a key of metadata has no NUL.
+      ...(document === "/openapi-3.0.json" ? ["--generation-allow-x00", "false"] : []),
+    ],
+    cwd: scratch,
+  }).output();
+  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  await Deno.writeTextFile(join(folder, `${name}.log`), output);
+  return { isGreen: success, output, events };
+}
+
 // The command line has one number for all phases.
 async function settingsFor({ examples, sequences }: SchemathesisRun): Promise<string> {
   const file = join(PROJECT_FOLDER, "contract-tests", "schemathesis.toml");

@@ -26,7 +26,7 @@ export interface Generator {
   /** Pinned: the same everywhere. */
   readonly version: string;
   readonly document: DocumentName;
-  /** Whether it takes few enough seconds of a processor to be a test. */
+  /** Whether it is a test: it takes few seconds of a processor, and shows what no other test does. */
   readonly isQuick: boolean;
   /** Installed before the steps, unless they are there already. */
   readonly install: readonly Tools[];
