@@ -45,25 +45,32 @@ export function promisesAt(document: Json, place: string): Set<string> {
  * any JSON value is the empty schema.
  */
 export function inlined(document: Json): Json {
-  return resolve(document, asObject(document));
+  return resolve(document, asObject(document), new Map());
 }
 
-function resolve(value: Json, root: { [key: string]: Json }): Json {
-  if (Array.isArray(value)) return value.map((item) => resolve(item, root));
+/** @param targets what references lead to, resolved: most stand in many places */
+function resolve(value: Json, root: { [key: string]: Json }, targets: Map<string, Json>): Json {
+  if (Array.isArray(value)) return value.map((item) => resolve(item, root, targets));
   if (typeof value !== "object" || value === null) return value;
   if (typeof value.$ref === "string") {
-    let target: Json = root;
-    for (const name of value.$ref.replace(/^#\//, "").split("/")) {
-      target = asObject(target)[name] ?? null;
-    }
-    if (target === null) throw new Error(`${value.$ref} leads nowhere`);
-    return resolve(target, root);
+    const target = targets.get(value.$ref) ?? resolve(targetOf(value.$ref, root), root, targets);
+    targets.set(value.$ref, target);
+    return target;
   }
   const { not, ...others } = value;
   const said = Object.entries(isDouble(not) ? others : value);
   return withTypes(withNull(Object.fromEntries(
-    said.map(([key, item]) => [key, resolve(item, root)]),
+    said.map(([key, item]) => [key, resolve(item, root, targets)]),
   )));
+}
+
+function targetOf(reference: string, root: { [key: string]: Json }): Json {
+  let target: Json = root;
+  for (const name of reference.replace(/^#\//, "").split("/")) {
+    target = asObject(target)[name] ?? null;
+  }
+  if (target === null) throw new Error(`${reference} leads nowhere`);
+  return target;
 }
 
 // A double `not` says what the routes check by code, such as NUL at any depth, by referring to
