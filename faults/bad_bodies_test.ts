@@ -118,7 +118,7 @@ for (const [operation, target] of Object.entries(TARGETS)) {
 
 /** Requests for a trace that are outside the contract, or have no target. */
 const TRACES: [what: string, body: string, status: number][] = [
-  ...["null", '""', "true", "[]", "{}", "1e400", '"A\\u0000"', '"A\\ud800"'].map((
+  ...["null", '""', "[]", "{}", "1e400", '"A\\u0000"', '"A\\ud800"'].map((
     code,
   ): [string, string, number] => [
     `${code} for a code`,
@@ -131,6 +131,8 @@ const TRACES: [what: string, body: string, status: number][] = [
   ["a code that is unknown", '{"lot_code":"MIX-BATCH-89","direction":"both"}', 404],
   ["a code in small letters", '{"lot_code":"mix-batch-88","direction":"both"}', 404],
   ["9007199254740993 for a code", '{"lot_code":9007199254740993,"direction":"both"}', 404],
+  // A lot that was sent with this code has its text, too.
+  ["true for a code", '{"lot_code":true,"direction":"both"}', 404],
   ["SQL for a code", `{"lot_code":"' or true --","direction":"both"}`, 404],
   ...["null", '"UP"', "1", '["both"]', '"both\\u0000"'].map((
     direction,

@@ -19,7 +19,6 @@ export interface Deprecation {
 /** Between the first release that deprecates an operation and its end. */
 export const MIN_DAYS = 183;
 const DAY_MS = 86_400_000;
-const DATE = /^\d{4}-\d{2}-\d{2}$/;
 
 /**
  * The headers of an operation's responses.
@@ -40,7 +39,7 @@ export function deprecationHeaders({ since, sunset, link }: Deprecation) {
 }
 
 function timeOf(date: string): number {
-  const ms = DATE.test(date) ? Date.parse(date) : NaN;
+  const ms = Date.parse(`${date}T00:00:00Z`);
   if (Number.isNaN(ms)) throw new RangeError(`${date} is no date`);
   return ms;
 }
