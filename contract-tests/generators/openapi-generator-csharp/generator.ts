@@ -13,5 +13,5 @@ export const openapiGeneratorCsharp: Generator = {
   isQuick: false,
   install: [OPENAPI_GENERATOR],
   generate: [openapiGenerator("csharp", "openapi.json")],
-  generatedOnly: "its compiler and packages come from NuGet, which this project's CI can't reach",
+  generatedOnly: "not compiled, since .NET and its packages come from NuGet alone",
 };

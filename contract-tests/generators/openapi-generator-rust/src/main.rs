@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let credentials = Credentials {
         email: "admin@flowviz.com".into(),
-        password: Some("correct horse battery staple".into()),
+        password: Some(Some(json!("correct horse battery staple"))),
     };
     let session = auth_api::login(&client, credentials).await?;
     println!("login: {} {}", session.user.email, session.user.role.unwrap());
