@@ -3,6 +3,7 @@ import { heyApi } from "./hey-api/generator.ts";
 import { oapiCodegen } from "./oapi-codegen/generator.ts";
 import { ogen } from "./ogen/generator.ts";
 import { openapiGeneratorCsharp } from "./openapi-generator-csharp/generator.ts";
+import { openapiGeneratorGo } from "./openapi-generator-go/generator.ts";
 import { openapiGeneratorJava } from "./openapi-generator-java/generator.ts";
 import { openapiGeneratorKotlin } from "./openapi-generator-kotlin/generator.ts";
 import { openapiGeneratorPhp } from "./openapi-generator-php/generator.ts";
@@ -12,11 +13,13 @@ import { openapiGeneratorTypescriptFetch } from "./openapi-generator-typescript-
 import { openapiPythonClient } from "./openapi-python-client/generator.ts";
 import { openapiTypescript } from "./openapi-typescript/generator.ts";
 import { orval } from "./orval/generator.ts";
+import { progenitor } from "./progenitor/generator.ts";
 
 /** All generators that the published document is tried with. */
 export const GENERATORS: readonly Generator[] = [
   oapiCodegen,
   ogen,
+  openapiGeneratorGo,
   openapiTypescript,
   heyApi,
   orval,
@@ -26,6 +29,7 @@ export const GENERATORS: readonly Generator[] = [
   openapiGeneratorJava,
   openapiGeneratorKotlin,
   openapiGeneratorRust,
+  progenitor,
   openapiGeneratorCsharp,
   openapiGeneratorPhp,
 ];

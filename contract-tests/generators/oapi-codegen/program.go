@@ -27,7 +27,7 @@ func main() {
 	client := must(NewClientWithResponses(os.Getenv("BASE_URL")))
 
 	login := must(client.LoginWithResponse(ctx, Credentials{
-		Email: "admin@flowviz.com", Password: ptr("correct horse battery staple"),
+		Email: "admin@flowviz.com", Password: "correct horse battery staple",
 	}))
 	user := login.JSON200.User
 	fmt.Println("login:", user.Email, *user.Role)

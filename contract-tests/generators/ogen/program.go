@@ -9,7 +9,6 @@ import (
 
 	. "example.com/lots/lotline"
 	"github.com/google/uuid"
-	"github.com/ogen-go/ogen/ogenerrors"
 )
 
 // ogen writes a free JSON field that isn't set as a name without a value.
@@ -20,10 +19,6 @@ type session struct{ token string }
 
 func (s *session) BearerAuth(context.Context, OperationName) (BearerAuth, error) {
 	return BearerAuth{Token: s.token}, nil
-}
-
-func (*session) MetricsToken(context.Context, OperationName) (MetricsToken, error) {
-	return MetricsToken{}, ogenerrors.ErrSkipClientSecurity
 }
 
 func must[T any](value T, err error) T {
@@ -41,7 +36,7 @@ func main() {
 	client := must(NewClient(os.Getenv("BASE_URL"), current))
 
 	login := must(client.Login(ctx, &Credentials{
-		Email: "admin@flowviz.com", Password: NewOptString("correct horse battery staple"),
+		Email: "admin@flowviz.com", Password: []byte(`"correct horse battery staple"`),
 	})).(*SessionHeaders).Response
 	fmt.Println("login:", login.User.Email, login.User.Role.Value)
 	current.token = login.Token
