@@ -33,10 +33,10 @@ async function build(): Promise<void> {
   console.log("Go builds oasdiff, once");
   try {
     const { success, stderr } = await new Deno.Command("go", {
-      args: ["build", "-o", PROGRAM, "github.com/oasdiff/oasdiff"],
+      args: ["build", "-ldflags=-s -w", "-o", PROGRAM, "github.com/oasdiff/oasdiff"],
       cwd: MODULE,
       // The module file decides, not this machine's settings.
-      env: { GOFLAGS: "-mod=readonly", GOWORK: "off" },
+      env: { GOFLAGS: "-mod=readonly", GOWORK: "off", CGO_ENABLED: "0" },
     }).output();
     if (!success) throw new Error(`Go can't build oasdiff: ${new TextDecoder().decode(stderr)}`);
   } catch (thrown) {
