@@ -12,7 +12,7 @@ type Part = Record<string, unknown>;
 const VERSION = "3.0.3";
 
 // https://spec.openapis.org/oas/v3.0.3.html, "Fixed Fields" of each object.
-const DOCUMENT_FIELDS = ["openapi", "info", "servers", "paths", "components", "security", "tags"];
+const DOCUMENT_FIELDS = ["openapi", "servers", "paths", "components", "security", "tags", "info"];
 const COMPONENTS = [
   "schemas",
   "responses",
