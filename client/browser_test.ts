@@ -163,7 +163,7 @@ Deno.test("a page's errors have kind, sentence, request id, and when to come aga
 Deno.test("a page of an origin that isn't listed stores nothing, and its error says what to look at", async () => {
   await using opened = await openPage(site.otherOrigin);
   const lot_code = newCode();
-  const given = { addresses: [required.url, await unusedAddress()], lot_code };
+  const given = { addresses: [required.url, unusedAddress()], lot_code };
   const messages = await inPage(opened.page, async ({ createClient }, given) => {
     const messages = [];
     for (const baseUrl of given.addresses) {

@@ -31,7 +31,7 @@ const addressOf = (ports: readonly number[], query = "") =>
 Deno.test("the first host that accepts the connection is used", async (t) => {
   await using postgres = await ownPostgres();
   const { port } = postgres.server;
-  const unused = portOf(await unusedAddress());
+  const unused = portOf(unusedAddress());
   await using silent = await startSocketServer(() => {});
   await using closing = await startSocketServer((socket) => socket.destroy());
   const cases: Record<string, [ports: number[], result: unknown]> = {
@@ -261,7 +261,7 @@ Deno.test("messages that arrive byte by byte are read", async () => {
 });
 
 Deno.test("the error of several hosts names each with its cause", async () => {
-  const unused = portOf(await unusedAddress());
+  const unused = portOf(unusedAddress());
   await using web = await startSocketServer((socket) => {
     socket.once("data", () => socket.end(error("57P03")));
   });

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import net from "node:net";
+import { freePort } from "../dev/free_port.ts";
 
 /** A server for one test on a free port of this machine. */
 export interface TestServer extends AsyncDisposable {
@@ -72,9 +73,7 @@ export function startBlackHole(): Promise<TestServer> {
   return startSocketServer(() => {});
 }
 
-/** The address of a server that has just ended. */
-export async function unusedAddress(): Promise<string> {
-  const server = await startBlackHole();
-  await server[Symbol.asyncDispose]();
-  return server.url;
+/** An address of this machine at which nothing listens. */
+export function unusedAddress(): string {
+  return `http://127.0.0.1:${freePort()}`;
 }

@@ -86,7 +86,7 @@ for (const [what, text, says] of NO_RESPONSES) {
 }
 
 Deno.test("an unavailable server is reported with the system's message", async () => {
-  const { status, body } = await send(await unusedAddress(), {
+  const { status, body } = await send(unusedAddress(), {
     method: "GET",
     path: "/",
     headers: {},

@@ -5,6 +5,7 @@ import { startLegacy } from "../legacy/server.ts";
 import { startApi } from "../../testing/api.ts";
 import { freshDatabase } from "../../testing/database.ts";
 import { ownValkey } from "../../testing/own_valkey.ts";
+import { unusedAddress } from "../../testing/test_server.ts";
 import { startWorker } from "../../testing/worker.ts";
 import { loadApprovals } from "../compare/approvals.ts";
 import type { ReceivedResponse } from "./exchange.ts";
@@ -147,9 +148,7 @@ Deno.test("every alteration of a server's responses is found", async () => {
 
 Deno.test("an unavailable server counts as wrong responses, not as a crash", async () => {
   await using database = await freshDatabase();
-  const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const base = `http://127.0.0.1:${free.addr.port}`;
-  free.close();
+  const base = unusedAddress();
   const some = recordings.scenarios.filter(({ name }) => name.startsWith("login: "));
   const subject = { base, sql: database.sql, seed };
   const report = await verify(subject, { ...recordings, scenarios: some }, approvals);

@@ -1,3 +1,4 @@
+import { freePort } from "../../dev/free_port.ts";
 import { startTask, type TaskProcess } from "../../testing/task_process.ts";
 
 /** The old server's stand-in in its own process, so that it can be killed. */
@@ -7,7 +8,7 @@ export interface LegacyProcess extends TaskProcess {
 
 /** Starts the stand-in as `deno task legacy` does, on a free port unless one is given. */
 export async function startLegacyProcess(
-  { databaseUrl, port = 0 }: { databaseUrl: string; port?: number },
+  { databaseUrl, port = freePort() }: { databaseUrl: string; port?: number },
 ): Promise<LegacyProcess> {
   const started = await startTask({
     task: "legacy",

@@ -28,7 +28,7 @@ Deno.test("an upstream without a response has one of four failures, and nothing 
   await using endless = await startSocketServer((socket) => {
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
   });
-  strictEqual(await failureOf(await unusedAddress()), "refused");
+  strictEqual(await failureOf(unusedAddress()), "refused");
   strictEqual(await failureOf(resetting.url), "reset");
   strictEqual(await failureOf(half.url), "reset");
   strictEqual(await failureOf(hole.url), "timeout");
