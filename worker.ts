@@ -4,6 +4,7 @@ import { ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { directAddress, DirectAddressError } from "./db/direct_address.ts";
+import { followIdentity } from "./db/identity.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
 import { noteProcess } from "./db/processes.ts";
@@ -59,9 +60,13 @@ async function run(config: WorkerConfig): Promise<void> {
   logAddress(url, log);
   const sql = connect({ url, max: config.DATABASE_POOL_MAX, name: "lotline-worker" });
   const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });
+  const identity = followIdentity({ sql: queueSql, log });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
-    : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
+    : connectValkey(config.VALKEY_URL, log, {
+      caFile: config.VALKEY_CA_FILE,
+      database: identity,
+    });
 
   const end = new AbortController();
   const { signal } = end;
@@ -121,6 +126,7 @@ async function run(config: WorkerConfig): Promise<void> {
 
   database[Symbol.dispose]();
   noted[Symbol.dispose]();
+  identity[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
   valkey?.close();
   log("info", "stopped");

@@ -276,3 +276,30 @@ Deno.test("the record of changes has a bound, with a relay or without", async ()
     ok(left <= 1, `${left} changes`);
   }
 });
+
+for (const database of ["another", undefined]) {
+  const whose = database === undefined ? "while its own isn't known" : "of another database";
+  Deno.test(`a process believes no relay ${whose}, and uses nothing cached under it`, async () => {
+    await using it = await startCache();
+    await it.relay();
+    await it.set("A");
+    deepStrictEqual(await it.cached("A"), TRACE);
+    const counted: string[] = [];
+    const metrics = {
+      cacheRead: (outcome: string) => counted.push(outcome),
+      cacheStored: (outcome: string) => counted.push(outcome),
+    };
+    const link = { ...it.link, connection: it.link.connection, database };
+    const cache = createTraceCache(link, metrics, undefined, LONG_FRESH_MS);
+    await it.relay();
+    const found = await cache.find("A");
+    strictEqual(found.trace, undefined);
+    if (found.trace === undefined) await found.set({ ...TRACE, etag: 'W/"other"' });
+    deepStrictEqual(counted, ["bypassed"]);
+    // Its own relay begins another epoch, or says nothing while it doesn't know its database.
+    const relay = createTraceInvalidation(link, LONG_FRESH_MS);
+    for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
+    if (database === undefined) await it.relay();
+    deepStrictEqual(await it.cached("A"), database === undefined ? TRACE : undefined);
+  });
+}

@@ -49,6 +49,7 @@ export const MOSTLY_WAITING: readonly string[] = [
   "faults/jobs_without_valkey_test.ts",
   "faults/postgres_test.ts",
   "faults/revocation_test.ts",
+  "faults/shared_valkey_test.ts",
   "faults/silence_test.ts",
   "faults/slow_statements_test.ts",
   "faults/wrong_server_test.ts",
