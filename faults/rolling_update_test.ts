@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { createKeyFile, rotateKeys } from "../auth/keys.ts";
 import { readKeyFile } from "../auth/key_file.ts";
 import { hashPassword } from "../auth/password_work.ts";
@@ -24,6 +24,7 @@ const PASSWORD = "a long password of the plant";
 /** Sent in each phase of the update at least. */
 const REQUESTS = 150;
 const JOB_EVERY_MS = 200;
+const METRICS_TOKEN = "the_scraper_of_a_test_of_updates";
 /** A kind of job that neither version knows. */
 const NEWER_KIND = "of_a_later_version";
 
@@ -39,7 +40,7 @@ Deno.test("a rolling update and the way back fail no request, lose no job and do
   const { email } = await insertAccount(sql, { role: "MANAGER", hash });
 
   const keyFiles = await makeKeyFiles(folder.path);
-  const common = { ...REQUIRED, VALKEY_URL: valkey.server.url };
+  const common = { ...REQUIRED, VALKEY_URL: valkey.server.url, METRICS_TOKEN };
   const versions = {
     old: {
       root: earlier.root,
@@ -80,7 +81,7 @@ Deno.test("a rolling update and the way back fail no request, lose no job and do
   const [oldApi, oldWorker] = await Promise.all([startApiOf("old"), startWorkerOf("old")]);
   await takeIn(oldApi.backend);
   const load = stack.use(
-    await startRollingLoad({ url: balancer.url, email, password: PASSWORD }),
+    await startRollingLoad({ sql, url: balancer.url, email, password: PASSWORD }),
   );
   const jobs = startJobs(sql);
   const underLoad = async (...backends: readonly Backend[]) => {
@@ -93,6 +94,7 @@ Deno.test("a rolling update and the way back fail no request, lose no job and do
     deepStrictEqual(load.failures, []);
   };
   await underLoad(oldApi.backend);
+  const stored = [load.stored];
 
   // The new code before its migration: not ready, and the old operations work where the schema allows.
   const newApi = await startApiOf("new");
@@ -105,17 +107,18 @@ Deno.test("a rolling update and the way back fail no request, lose no job and do
     isBehind ? [503, sentence] : [200, undefined],
   );
   {
-    const early = await startRollingLoad({ url: newApi.api.url, email, password: PASSWORD });
+    const early = await startRollingLoad({ sql, url: newApi.api.url, email, password: PASSWORD });
     await eventually("it serves", () => early.total() >= 60);
     await early.stop();
     deepStrictEqual(early.failures, []);
+    stored.push(early.stored);
     strictEqual(balancer.served(newApi.backend) === 0, isBehind);
   }
 
   await migrateWith(ROOT, databaseUrl);
   await eventually("it is ready without a restart", () => balancer.isReady(newApi.backend));
-  await underLoad(oldApi.backend, newApi.backend);
   const newWorker = await startWorkerOf("new");
+  await underLoad(oldApi.backend, newApi.backend);
   await Promise.all([end(oldWorker), balancer.remove(oldApi.backend)]);
   await end(oldApi.api);
   await underLoad(newApi.backend);
@@ -124,15 +127,18 @@ Deno.test("a rolling update and the way back fail no request, lose no job and do
   const [oldAgain, workerAgain] = await Promise.all([startApiOf("old"), startWorkerOf("old")]);
   await takeIn(oldAgain.backend);
   await underLoad(oldAgain.backend, newApi.backend);
+  ok(await cacheHits(newApi.api) > 0);
   await Promise.all([end(newApi.api), end(newWorker)]);
   await underLoad(oldAgain.backend);
 
   await jobs.stop();
   await load.stop();
   deepStrictEqual(load.failures, []);
-  const { lots, decisions } = load.stored;
-  deepStrictEqual(await idsIn(sql, "lots"), lots.toSorted());
-  deepStrictEqual(await idsIn(sql, "qc_decisions"), decisions.toSorted());
+  deepStrictEqual(await idsIn(sql, "lots"), stored.flatMap(({ lots }) => lots).toSorted());
+  deepStrictEqual(
+    await idsIn(sql, "qc_decisions"),
+    stored.flatMap(({ decisions }) => decisions).toSorted(),
+  );
   await eventually("all jobs are done", async () => await countOpen(sql) === 0);
   await end(workerAgain);
   const finished = workers.flatMap(({ log }) => log.lines)
@@ -152,6 +158,11 @@ async function end({ process }: Pick<TestApi, "process">): Promise<void> {
   strictEqual((await process.status).code, 0);
 }
 
+async function cacheHits(api: TestApi): Promise<number> {
+  const { text } = await api.get("/metrics", { authorization: `Bearer ${METRICS_TOKEN}` });
+  return Number(/^lotline_trace_cache_reads_total\{outcome="hit"\} (\d+)$/m.exec(text)?.[1]);
+}
+
 /** Key files with the same two keys: in each another one is the first, which signs. */
 async function makeKeyFiles(
   folder: string,
@@ -159,7 +170,9 @@ async function makeKeyFiles(
   const files = { old: `${folder}/old.json`, new: `${folder}/new.json` };
   await createKeyFile(files.new);
   await rotateKeys(files.new);
-  const keys = (await readKeyFile(files.new)).map(({ signs_from, retired_at, ...key }) => key);
+  // Without times: the order decides.
+  const keys = (await readKeyFile(files.new))
+    .map(({ signs_from: _from, retired_at: _at, ...key }) => key);
   await Deno.writeTextFile(files.old, JSON.stringify({ keys: keys.toReversed() }), { mode: 0o600 });
   return files;
 }

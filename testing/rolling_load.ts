@@ -1,4 +1,5 @@
 import { FRESH_MS } from "../cache/trace_cache.ts";
+import type { Sql } from "../db/sql.ts";
 import { delay } from "../timing.ts";
 
 /*
@@ -6,6 +7,8 @@ import { delay } from "../timing.ts";
  */
 
 interface LoadOptions {
+  /** To change lots as the old server does. */
+  readonly sql: Sql;
   /** Where the requests go. */
   readonly url: string;
   readonly email: string;
@@ -43,12 +46,15 @@ const RESPONSE_TIMEOUT_MS = 30_000;
 const LOGIN_EVERY_MS = 400;
 /** A cached trace is at most FRESH_MS old. */
 const STALE_AFTER_MS = FRESH_MS + 50;
+/** Of a trace before and after a change, so that both versions have cached it. */
+const READS = 3;
 /** The pause between two requests of a client, in ms: the processes share two processors. */
 const PAUSE_MS = 10;
+const AFTER_FAILURE_MS = 1_000;
 
 /** Starts the load; resolves after its first login. */
 export async function startRollingLoad(
-  { url, email, password, hasKeys = true }: LoadOptions,
+  { sql, url, email, password, hasKeys = true }: LoadOptions,
 ): Promise<RollingLoad> {
   const counts: Record<string, number> = {};
   const failures: string[] = [];
@@ -112,10 +118,10 @@ export async function startRollingLoad(
       failures.push(`replay: ${again.text} instead of ${text}`);
     }
   };
-  const readsTrace = async (code: string, decision: string | undefined) => {
+  const readTrace = async (code: string, weight: string) => {
     const response = await send("getTraceability", `/api/traceability/${code}`, 200);
-    if (response === undefined || decision === undefined) return;
-    if (!response.text.includes(decision)) failures.push(`a trace of ${code} is stale`);
+    if (response === undefined || JSON.parse(response.text).central.weight_kg === weight) return;
+    failures.push(`a trace of ${code} is stale: ${response.text}`);
   };
 
   const runClient = async (name: string) => {
@@ -123,15 +129,15 @@ export async function startRollingLoad(
       await send("getHealth", "/api/health", 200);
       const code = `ROLL-${name}-${n}`;
       const lot = await write("/api/lots", { lot_code: code, weight_kg: "1.50" }, n % 2 === 0);
-      if (lot === undefined) continue;
-      await readsTrace(code, undefined);
-      const decision = await write(
-        "/api/qc-decisions",
-        { lot_id: lot, decision: "PASS" },
-        n % 2 === 1,
-      );
+      if (lot === undefined) {
+        await delay(AFTER_FAILURE_MS, end.signal);
+        continue;
+      }
+      for (let read = 0; read < READS; read++) await readTrace(code, "1.50");
+      await write("/api/qc-decisions", { lot_id: lot, decision: "PASS" }, n % 2 === 1);
+      await sql`update lots set weight_kg = '2.50' where id = ${lot}`;
       await delay(STALE_AFTER_MS);
-      for (let read = 0; read < 3; read++) await readsTrace(code, decision);
+      for (let read = 0; read < READS; read++) await readTrace(code, "2.50");
       await replay();
       await delay(PAUSE_MS);
     }

@@ -84,7 +84,7 @@ Deno.test("gateways of two versions share their routes and fail no request, in a
   const [oldApi, oldGateway] = await Promise.all([api("old"), gateway("old")]);
   await Promise.all([ready(apis, oldApi), ready(gateways, oldGateway)]);
   const email = "admin@flowviz.com";
-  const load = stack.use(await startRollingLoad({ url: gateways.url, email, hasKeys: false }));
+  const load = stack.use(await startRollingLoad({ sql, url: gateways.url, email, hasKeys: false }));
   const underLoad = async (...some: readonly { readonly backend: Backend }[]) => {
     const served = () => some.map(({ backend }) => gateways.served(backend) + apis.served(backend));
     const before = served();
