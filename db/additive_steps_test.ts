@@ -134,31 +134,32 @@ const BREAKING: readonly [statement: string, fault: string][] = [
   ["alter table lotline.t drop constraint t_pkey", "step ends: lotline.t is unique by btree (id)"],
 ];
 
+const { sql, ...database } = await freshDatabase({ migrated: false });
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+
+/** The faults of a step behind {@link BASE}. */
+async function applyOnBase(statements: string): Promise<string[]> {
+  const faults = await applyAll(sql, [
+    { title: "base", statements: BASE },
+    { title: "step", statements },
+  ]);
+  await sql.unsafe("drop schema lotline cascade");
+  return faults;
+}
+
 for (const [statement, fault] of BREAKING) {
   Deno.test(`a step with "${statement.slice(0, 60)}" is noticed`, async () => {
-    await using database = await freshDatabase({ migrated: false });
-    const steps = [
-      { title: "base", statements: BASE },
-      { title: "step", statements: statement },
-    ];
-    const faults = await applyAll(database.sql, steps);
+    const faults = await applyOnBase(statement);
     deepStrictEqual(faults.filter((one) => one === fault), [fault], faults.join("; "));
   });
 }
 
 Deno.test("a step may add tables, columns with a default or null, and bounds on them", async () => {
-  await using database = await freshDatabase({ migrated: false });
-  const steps = [
-    { title: "base", statements: BASE },
-    {
-      title: "step",
-      statements: `
-        create table lotline.u (id int not null unique check (id > 0));
-        alter table lotline.t add column one int not null default 1 check (one > 0), add column two text;
-        create index on lotline.t (note);
-        alter table lotline.t alter note set default 'x';
-        create or replace function lotline.f(a int) returns int language sql as 'select 2'`,
-    },
-  ];
-  deepStrictEqual(await applyAll(database.sql, steps), []);
+  const faults = await applyOnBase(`
+    create table lotline.u (id int not null unique check (id > 0));
+    alter table lotline.t add column one int not null default 1 check (one > 0), add column two text;
+    create index on lotline.t (note);
+    alter table lotline.t alter note set default 'x';
+    create or replace function lotline.f(a int) returns int language sql as 'select 2'`);
+  deepStrictEqual(faults, []);
 });

@@ -151,10 +151,10 @@ export async function startRollingLoad(
 
   await logIn();
   const run = crypto.randomUUID().slice(0, 8);
-  const running = Promise.all([
-    logInAgain(),
-    ...Array.from({ length: CLIENTS }, (_, client) => runClient(`${run}-${client}`)),
-  ]);
+  const running = Promise.all(
+    [logInAgain(), ...Array.from({ length: CLIENTS }, (_, client) => runClient(`${run}-${client}`))]
+      .map((client) => client.catch((error) => failures.push(String(error)))),
+  );
   const stop = async () => {
     end.abort();
     await running;
