@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { ROOT } from "./task_process.ts";
 
 /*
  * The version that the tests of the rolling update begin with: its code runs beside this tree's.
@@ -17,8 +18,6 @@ export interface EarlierVersion extends AsyncDisposable {
   /** The root of its files. */
   readonly root: URL;
 }
-
-const ROOT = new URL("../", import.meta.url);
 
 /**
  * Unpacks the newest release before this tree, by its tag, or else a fixed commit; its packages come
