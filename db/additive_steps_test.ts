@@ -8,6 +8,9 @@ import type { Sql } from "./sql.ts";
  * away nothing that was there before it, and demands no more of a row.
  */
 
+/** What may go or be demanded all the same, since the last release doesn't use it, or complies already. */
+const CONTRACTIONS: readonly string[] = [];
+
 const OURS = `
   with tables as (
     select pg_class.oid, relkind, format('%s.%s', nspname, relname) as name
@@ -100,7 +103,7 @@ Deno.test("no migration takes away what an earlier version uses, or demands more
     database.sql,
     steps.map((step) => ({ title: titleOf(step), statements: step.statements })),
   );
-  deepStrictEqual(faults, []);
+  deepStrictEqual(faults, CONTRACTIONS);
 });
 
 const BASE = `
