@@ -2,23 +2,23 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { createKeyFile, rotateKeys } from "../auth/keys.ts";
 import { readKeyFile } from "../auth/key_file.ts";
 import { hashPassword } from "../auth/password_work.ts";
-import { problem } from "../db/problems.ts";
 import { readMigrations } from "../db/migrations.ts";
+import { problem } from "../db/problems.ts";
 import type { Sql } from "../db/sql.ts";
 import { upkeep } from "../jobs/upkeep.ts";
+import { insertAccount } from "../testing/accounts.ts";
 import { REQUIRED, startApi, type TestApi } from "../testing/api.ts";
 import { type Backend, startBalancer } from "../testing/balancer.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { earlierVersion } from "../testing/earlier_version.ts";
 import { eventually } from "../testing/eventually.ts";
-import { insertAccount } from "../testing/accounts.ts";
 import { insertJob } from "../testing/insert_job.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { startRollingLoad } from "../testing/rolling_load.ts";
 import { migrateWith, ROOT } from "../testing/task_process.ts";
 import { temporaryFolder } from "../testing/temporary_folder.ts";
-import { delay } from "../timing.ts";
 import { startWorker, type TestWorker } from "../testing/worker.ts";
+import { delay } from "../timing.ts";
 
 const PASSWORD = "a long password of the plant";
 /** Sent in each phase of the update at least. */
@@ -28,9 +28,11 @@ const METRICS_TOKEN = "the_scraper_of_a_test_of_updates";
 /** A kind of job that neither version knows. */
 const NEWER_KIND = "of_a_later_version";
 
-Deno.test("a rolling update and the way back fail no request, lose no job and do none twice", async () => {
+const earlier = await earlierVersion();
+Deno.test.afterAll(async () => await earlier[Symbol.asyncDispose]());
+
+Deno.test(`a rolling update from ${earlier.name} and the way back fail no request, lose no job and do none twice`, async () => {
   await using stack = new AsyncDisposableStack();
-  const earlier = stack.use(await earlierVersion());
   const database = stack.use(await freshDatabase({ migrated: false }));
   const { sql, url: databaseUrl } = database;
   const valkey = stack.use(await ownValkey());
@@ -51,7 +53,7 @@ Deno.test("a rolling update and the way back fail no request, lose no job and do
     new: {
       root: ROOT,
       keyFile: keyFiles.new,
-      api: { ...common, DATABASE_POOL_MAX: "6", DRAIN_SECONDS: "1", TIME_ZONE: "UTC" },
+      api: { ...common, DATABASE_POOL_MAX: "6", DRAIN_SECONDS: "3", TIME_ZONE: "UTC" },
       worker: { VALKEY_URL: valkey.server.url, WORKER_CONCURRENCY: "3", TIME_ZONE: "UTC" },
     },
   };
@@ -114,7 +116,7 @@ Deno.test("a rolling update and the way back fail no request, lose no job and do
     await early.stop();
     deepStrictEqual(early.failures, []);
     stored.push(early.stored);
-    strictEqual(balancer.served(newApi.backend) === 0, isBehind);
+    if (isBehind) strictEqual(balancer.served(newApi.backend), 0);
   }
 
   await migrateWith(ROOT, databaseUrl);
@@ -151,7 +153,6 @@ Deno.test("a rolling update and the way back fail no request, lose no job and do
   const newer = await sql<{ state: string }[]>`
     select state from lotline.jobs where kind = ${NEWER_KIND}`;
   deepStrictEqual(newer.map(({ state }) => state), ["ready"]);
-  console.log(`${load.total()} requests and ${jobs.ids.length} jobs, of which none failed`);
 });
 
 /** Ends a process as systemd does; it must end by itself, cleanly. */

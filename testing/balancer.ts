@@ -34,6 +34,7 @@ interface State {
   served: number;
 }
 
+/** Starts one on a free port, with no process behind it. */
 export function startBalancer(): Balancer {
   const states = new Map<Backend, State>();
   const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });

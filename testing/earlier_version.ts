@@ -11,9 +11,12 @@ import { ROOT } from "./task_process.ts";
  */
 const BEFORE_THE_FIRST_RELEASE = "8b64988789ada3f1a59ea4666367cddfa1cd4a79";
 
+/** Of a commit so many digits are shown. */
+const MAX_NAME = 12;
+
 /** The tree of an earlier version. Disposing removes it. */
 export interface EarlierVersion extends AsyncDisposable {
-  /** A tag, or a commit. */
+  /** A tag, or the start of a commit. */
   readonly name: string;
   /** The root of its files. */
   readonly root: URL;
@@ -21,7 +24,7 @@ export interface EarlierVersion extends AsyncDisposable {
 
 /**
  * Unpacks the newest release before this tree, by its tag, or else a fixed commit; its packages come
- * from Deno's cache or from npm. It prints which one it is.
+ * from Deno's cache or from npm.
  *
  * @throws Error when this is no clone, or a clone without the commit
  */
@@ -37,10 +40,9 @@ export async function earlierVersion(): Promise<EarlierVersion> {
   const file = join(folder, "tree.tar");
   await Deno.writeFile(file, archive);
   await output("tar", "-x", "-C", folder, "-f", file);
-  console.log(`The update begins with ${name}`);
   const parts = stack.move();
   return {
-    name,
+    name: name.slice(0, MAX_NAME),
     root: new URL(`file://${folder}/`),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };

@@ -25,9 +25,11 @@ const MODES: readonly [LegacyOperation, Mode][] = [
   ["createQcDecision", { name: "shadow" }],
 ];
 
-Deno.test("gateways of two versions share their routes and fail no request, in an update and on the way back", async () => {
+const earlier = await earlierVersion();
+Deno.test.afterAll(async () => await earlier[Symbol.asyncDispose]());
+
+Deno.test(`gateways share their routes and fail no request in an update from ${earlier.name} and on the way back`, async () => {
   await using stack = new AsyncDisposableStack();
-  const earlier = stack.use(await earlierVersion());
   const database = stack.use(await freshDatabase({ migrated: false }));
   const { sql, url: databaseUrl } = database;
   await migrateWith(earlier.root, databaseUrl);
