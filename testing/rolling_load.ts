@@ -108,7 +108,7 @@ export async function startRollingLoad(
     if (isKeyed) keyed.push({ path, body, key, text: response.text });
     return String(id);
   };
-  /** The same request with its key gets the same response, whoever has sent it first. */
+  /** The same request with its key gets the same response, also from the other version. */
   const replay = async () => {
     const first = keyed[Math.floor(Math.random() * keyed.length)];
     if (first === undefined) return;
