@@ -46,6 +46,10 @@ const OLDEST_READ_US = 15_000_000;
 /** How far Valkey's clock may go back undetected, in µs: the counter is ahead of it by less. */
 const CLOCK_SLACK_US = 1_000;
 
+// During an update two versions share these keys, and the relay of either removes the responses of both.
+// So no name here ever changes. A response in another form gets a word before its epoch: the earlier
+// version takes it for one of another epoch, and doesn't use it.
+//
 // The hash tag puts all keys into one slot of a cluster. Each script is given every key that it uses.
 const key = (name: string) => `{lotline:traces}:${name}`;
 const EPOCH = key("epoch");
