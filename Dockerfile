@@ -26,7 +26,7 @@ COPY containers/fetch_packages.ts ./containers/
 
 # Only the packages that these programs import, at the versions of the lockfile.
 RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
-  main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts db/grants_main.ts auth/keys_main.ts auth/user_main.ts \
+  main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts db/grants_main.ts auth/keys_main.ts auth/restored_main.ts auth/user_main.ts \
   jobs/jobs_main.ts doctor/doctor_main.ts cutover/main.ts cutover/cli/cutover_main.ts cutover/cli/parity_main.ts cutover/legacy/main.ts \
   marked
 

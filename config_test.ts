@@ -313,6 +313,7 @@ for (
     [["migrate"], 1, ["DATABASE_URL"], MigrateSettings],
     [["jobs", "list"], 2, ["DATABASE_URL"], JobsSettings],
     [["user", "list"], 2, ["DATABASE_URL"], UserSettings],
+    [["restored"], 2, ["DATABASE_URL"], UserSettings],
     [["keys", "create"], 2, ["JWT_KEYS_FILE"], KeysSettings],
   ] as const
 ) {

@@ -1,5 +1,6 @@
 import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
+import { createWalPositions } from "./cache/wal_position.ts";
 import { ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
@@ -100,6 +101,7 @@ async function run(config: WorkerConfig): Promise<void> {
     runRelay({
       databaseUrl: url,
       invalidation: valkey && createTraceInvalidation(valkey),
+      walPositions: valkey && createWalPositions(valkey),
       log,
     }, signal),
     boundStoredResults(queueSql, config.TRACE_STORAGE_MAX_MB * 1_000_000, { signal, log }),

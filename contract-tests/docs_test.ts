@@ -89,6 +89,7 @@ for (
     ["grants", GrantsSettings],
     ["keys", KeysSettings],
     ["user", UserSettings],
+    ["restored", UserSettings],
   ] as const
 ) {
   Deno.test(`deno task ${task} may read its settings, their old names, and nothing else`, () => {

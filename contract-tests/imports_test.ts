@@ -159,6 +159,7 @@ Deno.test("only programs read the environment", async () => {
   // The programs pass it to readSettings.
   deepStrictEqual(readers.sort(), [
     "auth/keys_main.ts",
+    "auth/restored_main.ts",
     "auth/user_main.ts",
     "db/grants_main.ts",
     "db/migrate_main.ts",

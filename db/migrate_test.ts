@@ -34,6 +34,7 @@ const STEPS = [
   "0019_bound_stored_results",
   "0020_moments_in_a_zone",
   "0021_processes",
+  "0022_known_database",
 ];
 /** How many of them the single series had. */
 const SPLIT_AT = 19;
