@@ -1,11 +1,9 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { z } from "zod";
-import { ConfigError, type Environment, readSettings } from "../config.ts";
-import { fillIn, servicesOf } from "../containers/compose_file.ts";
+import { ConfigError, readSettings } from "../config.ts";
 import {
   allowedEnvironment,
   envExample,
-  oldNames,
   refusesBadAddresses,
   refusesBadSettings,
   settingNames,
@@ -153,26 +151,4 @@ Deno.test("both .env.example set every setting of the gateway, each with a comme
   deepStrictEqual(names.filter((name) => !(name in own) && !(name in shared)), []);
   const { GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET } = GATEWAY_MIN;
   readSettings(GatewaySettings, { ...shared, ...own, GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET });
-});
-
-/** The environment of compose.yaml's gateway with these settings. */
-async function composed(settings: Record<string, string>): Promise<Environment> {
-  const secrets = { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" };
-  const services = servicesOf(fillIn(await read("../compose.yaml"), { ...secrets, ...settings }));
-  return services.gateway?.environment ?? {};
-}
-
-Deno.test("a gateway of compose.yaml without an old server names the missing setting", async () => {
-  const environment = await composed({});
-  throws(
-    () => readSettings(GatewaySettings, environment),
-    /LEGACY_URL is missing[^]*GATEWAY_ADMIN_TOKEN is missing[^]*DRY_RUN_SECRET is missing/,
-  );
-});
-
-Deno.test("compose.yaml passes old names of settings to the gateway, without defaults that override them", async () => {
-  for (const [name, old] of Object.entries(oldNames(GatewaySettings))) {
-    const environment = await composed({ [old]: "7" });
-    deepStrictEqual([environment[name], environment[old]], ["", "7"], old);
-  }
 });
