@@ -13,8 +13,16 @@ export const ANY_USER = 1_234_567;
 const NAMESPACES = ["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"];
 
 /** Whether this machine can start processes so: it takes Linux, root, and the right to namespaces. */
-export const hasAnyUser = Deno.build.os === "linux" && Deno.uid() === 0 &&
-  new Deno.Command("unshare", { args: [...NAMESPACES, "true"] }).outputSync().success;
+export const hasAnyUser = Deno.build.os === "linux" && Deno.uid() === 0 && canUnshare();
+
+function canUnshare(): boolean {
+  try {
+    return new Deno.Command("unshare", { args: [...NAMESPACES, "true"] }).outputSync().success;
+  } catch {
+    // The program isn't there.
+    return false;
+  }
+}
 
 /** How a process runs as another user in namespaces of its own. */
 export interface Confinement {
