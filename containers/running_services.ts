@@ -1,8 +1,8 @@
 /**
- * Runs the project's services without a container engine. compose.yaml and the Dockerfile are taken
- * at their word: the image becomes a folder with what COPY names and the packages that RUN fetches,
- * and each of our services becomes a process with its own command and environment, which is the first
- * of its container and belongs to a user without a name.
+ * Runs the project's services without a container engine, which no tool does. compose.yaml and the
+ * Dockerfile are taken at their word: the image becomes a folder with what COPY names and the packages
+ * that RUN fetches, and each of our services becomes a process with its own command and environment,
+ * which is the first of its container and belongs to a user without a name.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 // Prints a compose file as Docker Compose understands it, as JSON: validated, all profiles, the
-// environment filled in. It is the only Go of Lotline; compose-go's own program forgets the environment.
+// environment filled in. compose-go has such a program too, which leaves the environment out.
 package main
 
 import (
