@@ -1,0 +1,126 @@
+import { strictEqual } from "node:assert/strict";
+import { ApiSettings } from "../config.ts";
+import { readProject } from "../containers/project.ts";
+import { MigrateSettings } from "../db/config.ts";
+import { WorkerSettings } from "../jobs/config.ts";
+import { GRACE_MS } from "../jobs/worker.ts";
+import { readResources, workloadsOf } from "../testing/kubernetes/manifests.ts";
+import type { Expected } from "../testing/kubernetes/mistakes.ts";
+import { checkAll, findsPlanted } from "../testing/kubernetes/planted.ts";
+import { testWithKubernetesTools } from "../testing/kubernetes/test.ts";
+import { RELEASE } from "../version.ts";
+
+const EXAMPLE = "deploy/kubernetes/example";
+
+const { image } = await readProject({ POSTGRES_PASSWORD: "x", AUTH_MODE: "legacy" });
+const EXPECTED: Expected = {
+  image,
+  version: RELEASE,
+  components: {
+    // main.ts gives accepted requests 15 s.
+    api: {
+      tasks: ["start"],
+      schema: ApiSettings,
+      ports: { http: "PORT" },
+      hosts: ["HOST"],
+      endSeconds: 15,
+    },
+    // worker.ts adds 8 s to the grace of its jobs.
+    worker: { tasks: ["worker"], schema: WorkerSettings, endSeconds: GRACE_MS / 1_000 + 8 },
+    migrate: { tasks: ["migrate"], schema: MigrateSettings },
+    commands: { tasks: ["grants", "keys", "user", "jobs"] },
+  },
+};
+
+const test = await testWithKubernetesTools();
+
+test("the service's Kubernetes files keep to the schemas, and to what Lotline needs", async (tools) => {
+  strictEqual(await checkAll(tools, await tools.render(EXAMPLE), EXPECTED), "");
+});
+
+test("with the autoscaler it alone has the number of APIs", async (tools) => {
+  const documents = await tools.renderWith(EXAMPLE, "deploy/kubernetes/autoscaling");
+  strictEqual(await checkAll(tools, documents, EXPECTED), "");
+  const replicas = Object.fromEntries(
+    readResources(documents).flatMap(({ kind, metadata, spec }) =>
+      kind === "Deployment" ? [[metadata.name, spec.replicas]] : []
+    ),
+  );
+  strictEqual(JSON.stringify(replicas), '{"lotline-worker":2}');
+});
+
+test("each version has a migration of its own", async (tools) => {
+  const jobs = workloadsOf(readResources(await tools.render(EXAMPLE)))
+    .filter(({ kind }) => kind === "Job").map(({ name }) => name);
+  strictEqual(jobs.join(), `lotline-migrate-${RELEASE}`);
+});
+
+test("a kustomization that names what isn't there is refused", async (tools) => {
+  const refused = await tools.renderWith(EXAMPLE, "deploy/kubernetes/autoscale").catch(String);
+  strictEqual(refused.includes("autoscale"), true, refused);
+});
+
+const START_PROBE = `        startupProbe:
+          failureThreshold: 60
+          httpGet:
+            path: /livez
+            port: http
+          periodSeconds: 1
+          timeoutSeconds: 5
+`;
+const ADDRESS_FILE = `DATABASE_URL_FILE
+          value: /run/secrets/lotline/database-url`;
+const ADDRESS = `DATABASE_URL
+          value: postgres://lotline:secret@db/plant`;
+const BUDGET = `  selector:
+    matchLabels:
+      app.kubernetes.io/component: api
+      app.kubernetes.io/name: lotline
+  unhealthyPodEvictionPolicy`;
+const POLICY = `  podSelector:
+    matchLabels:
+      app.kubernetes.io/name: lotline
+  policyTypes:
+  - Ingress
+  - Egress`;
+
+test("each mistake in the service's Kubernetes files is found", async (tools) => {
+  await findsPlanted(tools, await tools.render(EXAMPLE), EXPECTED, [
+    // What the schemas know.
+    { from: "revisionHistoryLimit: 5", to: "revisionHistory: 5", says: /revisionHistory/ },
+    { from: "replicas: 2", to: 'replicas: "two"', says: /replicas: 'two'/ },
+    { from: "apiVersion: policy/v1", to: "apiVersion: policy/v9", says: /schema for kind Pod/ },
+    { from: "maxSurge: 1", to: "maxSurge: [1]", says: /maxSurge/ },
+    // Pods.
+    { from: "runAsNonRoot: true", to: "runAsNonRoot: false", says: /may run as root/ },
+    { from: "runAsUser: 1000", to: "runAsUser: 0", says: /may run as root/ },
+    { from: "type: RuntimeDefault", to: "type: Unconfined", says: /any system call/ },
+    { from: "enableServiceLinks: false", to: "enableServiceLinks: true", says: /of Services/ },
+    { from: "defaultMode: 288", to: "defaultMode: 292", says: /others can read/ },
+    { from: "sizeLimit: 64Mi", to: "medium: Memory", says: /without a bound/ },
+    // Containers.
+    { from: "- ALL", to: "- KILL", says: /has capabilities/ },
+    { from: "readOnlyRootFilesystem: true", to: "tty: true", says: /tty/ },
+    { from: "readOnlyRootFilesystem: true", to: "privileged: false", says: /write to its image/ },
+    { from: "limits:\n            cpu: ", to: "limits:\n            gpu: ", says: /lacks a .* limit/ },
+    { from: START_PROBE, to: "", says: /lotline-api's api has no probe for its start/ },
+    { from: "path: /readyz\n            port: http", to: "path: /readyz\n            port: web", says: /probed at a port/ },
+    { from: `lotline:${RELEASE}`, to: "lotline:latest", says: /isn't of version/ },
+    { from: "- start\n", to: "- strat\n", says: /runs strat/ },
+    // Settings.
+    { from: "DRAIN_SECONDS:", to: "DRAIN_SECOND:", says: /DRAIN_SECOND, which is no setting/ },
+    { from: 'DRAIN_SECONDS: "10"', to: "DRAIN_SECONDS: soon", says: /DRAIN_SECONDS is invalid/ },
+    { from: 'DRAIN_SECONDS: "10"', to: 'DRAIN_SECONDS: "25"', says: /killed before it has ended/ },
+    { from: "  AUTH_MODE: required\n", to: "", says: /AUTH_MODE is missing/ },
+    { from: ADDRESS_FILE, to: ADDRESS, says: /has the secret DATABASE_URL in its environment/ },
+    { from: "lotline/database-url", to: "lotlin/database-url", says: /nothing mounted at DATABASE/ },
+    { from: "lotline/database-url", to: "lotline/database", says: /from database, which/ },
+    { from: "containerPort: 8000", to: "containerPort: 8001", says: /another port than http/ },
+    // What belongs together.
+    { from: "targetPort: http", to: "targetPort: web", says: /Service lotline-api names the port web/ },
+    { from: BUDGET, to: BUDGET.replace("api", "apis"), says: /Budget lotline-api selects no pod/ },
+    { from: POLICY, to: POLICY.replace(": lotline", ": lotlin"), says: /Policy lotline-deny selects/ },
+    { from: "- port: http\n", to: "- port: 8001\n", says: /lotline-api-callers names the port 8001/ },
+    { from: "namespace: lotline", to: "namespace: other", says: /is in another namespace/ },
+  ]);
+});
