@@ -6,7 +6,12 @@ import { WorkerSettings } from "../jobs/config.ts";
 import { GRACE_MS } from "../jobs/worker.ts";
 import { readResources, workloadsOf } from "../testing/kubernetes/manifests.ts";
 import type { Expected } from "../testing/kubernetes/mistakes.ts";
-import { checkAll, findsPlanted } from "../testing/kubernetes/planted.ts";
+import {
+  findsPlanted,
+  KUBERNETES_VERSIONS,
+  lotlineMistakes,
+  schemaMistakes,
+} from "../testing/kubernetes/planted.ts";
 import { testWithKubernetesTools } from "../testing/kubernetes/test.ts";
 import { RELEASE } from "../version.ts";
 
@@ -32,15 +37,20 @@ const EXPECTED: Expected = {
   },
 };
 
+const NEWEST = KUBERNETES_VERSIONS.slice(-1);
+
 const test = await testWithKubernetesTools();
 
 test("the service's Kubernetes files keep to the schemas, and to what Lotline needs", async (tools) => {
-  strictEqual(await checkAll(tools, await tools.render(EXAMPLE), EXPECTED), "");
+  const documents = await tools.render(EXAMPLE);
+  strictEqual(await schemaMistakes(tools, documents), "");
+  strictEqual(await lotlineMistakes(documents, EXPECTED), "");
 });
 
 test("with the autoscaler it alone has the number of APIs", async (tools) => {
   const documents = await tools.renderWith(EXAMPLE, "deploy/kubernetes/autoscaling");
-  strictEqual(await checkAll(tools, documents, EXPECTED), "");
+  strictEqual(await schemaMistakes(tools, documents, NEWEST), "");
+  strictEqual(await lotlineMistakes(documents, EXPECTED), "");
   const replicas = Object.fromEntries(
     readResources(documents).flatMap(({ kind, metadata, spec }) =>
       kind === "Deployment" ? [[metadata.name, spec.replicas]] : []
@@ -84,13 +94,17 @@ const POLICY = `  podSelector:
   - Ingress
   - Egress`;
 
-test("each mistake in the service's Kubernetes files is found", async (tools) => {
-  await findsPlanted(tools, await tools.render(EXAMPLE), EXPECTED, [
-    // What the schemas know.
+test("each field that Kubernetes doesn't know, or knows otherwise, is found by the schemas", async (tools) => {
+  await findsPlanted(await tools.render(EXAMPLE), [
     { from: "revisionHistoryLimit: 5", to: "revisionHistory: 5", says: /revisionHistory/ },
-    { from: "replicas: 2", to: 'replicas: "two"', says: /replicas: 'two'/ },
+    { from: "replicas: 2", to: "replicas: two", says: /replicas: 'two'/ },
     { from: "apiVersion: policy/v1", to: "apiVersion: policy/v9", says: /schema for kind Pod/ },
-    { from: "maxSurge: 1", to: "maxSurge: [1]", says: /maxSurge/ },
+    { from: "readOnlyRootFilesystem: true", to: "readOnly: true", says: /readOnly/ },
+  ], (documents) => schemaMistakes(tools, documents, NEWEST));
+});
+
+test("each mistake that only Lotline can know of is found", async (tools) => {
+  await findsPlanted(await tools.render(EXAMPLE), [
     // Pods.
     { from: "runAsNonRoot: true", to: "runAsNonRoot: false", says: /may run as root/ },
     { from: "runAsUser: 1000", to: "runAsUser: 0", says: /may run as root/ },
@@ -100,11 +114,18 @@ test("each mistake in the service's Kubernetes files is found", async (tools) =>
     { from: "sizeLimit: 64Mi", to: "medium: Memory", says: /without a bound/ },
     // Containers.
     { from: "- ALL", to: "- KILL", says: /has capabilities/ },
-    { from: "readOnlyRootFilesystem: true", to: "tty: true", says: /tty/ },
     { from: "readOnlyRootFilesystem: true", to: "privileged: false", says: /write to its image/ },
-    { from: "limits:\n            cpu: ", to: "limits:\n            gpu: ", says: /lacks a .* limit/ },
+    {
+      from: "limits:\n            cpu: ",
+      to: "limits:\n            gpu: ",
+      says: /lacks a .* limit/,
+    },
     { from: START_PROBE, to: "", says: /lotline-api's api has no probe for its start/ },
-    { from: "path: /readyz\n            port: http", to: "path: /readyz\n            port: web", says: /probed at a port/ },
+    {
+      from: "path: /readyz\n            port: http",
+      to: "path: /readyz\n            port: web",
+      says: /probed at a port/,
+    },
     { from: `lotline:${RELEASE}`, to: "lotline:latest", says: /isn't of version/ },
     { from: "- start\n", to: "- strat\n", says: /runs strat/ },
     // Settings.
@@ -113,14 +134,27 @@ test("each mistake in the service's Kubernetes files is found", async (tools) =>
     { from: 'DRAIN_SECONDS: "10"', to: 'DRAIN_SECONDS: "25"', says: /killed before it has ended/ },
     { from: "  AUTH_MODE: required\n", to: "", says: /AUTH_MODE is missing/ },
     { from: ADDRESS_FILE, to: ADDRESS, says: /has the secret DATABASE_URL in its environment/ },
-    { from: "lotline/database-url", to: "lotlin/database-url", says: /nothing mounted at DATABASE/ },
-    { from: "lotline/database-url", to: "lotline/database", says: /from database, which/ },
+    { from: "lotline/jwt-keys", to: "lotlin/jwt-keys", says: /nothing mounted at JWT_KEYS_FILE/ },
+    { from: "lotline/jwt-keys.json", to: "lotline/keys", says: /from keys, which/ },
+    { from: "lotline/valkey-url", to: "lotline/metrics-token", says: /VALKEY_URL is invalid/ },
     { from: "containerPort: 8000", to: "containerPort: 8001", says: /another port than http/ },
     // What belongs together.
-    { from: "targetPort: http", to: "targetPort: web", says: /Service lotline-api names the port web/ },
+    {
+      from: "targetPort: http",
+      to: "targetPort: web",
+      says: /Service lotline-api names the port web/,
+    },
     { from: BUDGET, to: BUDGET.replace("api", "apis"), says: /Budget lotline-api selects no pod/ },
-    { from: POLICY, to: POLICY.replace(": lotline", ": lotlin"), says: /Policy lotline-deny selects/ },
-    { from: "- port: http\n", to: "- port: 8001\n", says: /lotline-api-callers names the port 8001/ },
+    {
+      from: POLICY,
+      to: POLICY.replace(": lotline", ": lotlin"),
+      says: /Policy lotline-deny selects/,
+    },
+    {
+      from: "- port: http\n",
+      to: "- port: 8001\n",
+      says: /lotline-api-callers names the port 8001/,
+    },
     { from: "namespace: lotline", to: "namespace: other", says: /is in another namespace/ },
-  ]);
+  ], (documents) => lotlineMistakes(documents, EXPECTED));
 });
