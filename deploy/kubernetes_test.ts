@@ -62,7 +62,7 @@ test("with the autoscaler it alone has the number of APIs", async (tools) => {
 test("each version has a migration of its own", async (tools) => {
   const jobs = workloadsOf(readResources(await tools.render(EXAMPLE)))
     .filter(({ kind }) => kind === "Job").map(({ name }) => name);
-  strictEqual(jobs.join(), `lotline-migrate-${RELEASE}`);
+  strictEqual(jobs.join(), `lotline-migrate-${RELEASE.replaceAll(".", "-")}`);
 });
 
 test("a kustomization that names what isn't there is refused", async (tools) => {

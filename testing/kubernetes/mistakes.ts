@@ -230,7 +230,9 @@ function secretMistakes(
     const volume = volumeOf(value);
     if (volume === undefined) found.push(`${who} has nothing mounted at ${name}`);
     if (volume?.secret && SECRETS[basename(value)] === undefined) {
-      found.push(`${who} reads ${name} from ${basename(value)}, which docs/kubernetes.md doesn't name`);
+      found.push(
+        `${who} reads ${name} from ${basename(value)}, which docs/kubernetes.md doesn't name`,
+      );
     }
   }
   return found;
