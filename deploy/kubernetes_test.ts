@@ -1,4 +1,4 @@
-import { strictEqual } from "node:assert/strict";
+import { notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { ApiSettings } from "../config.ts";
 import { readProject } from "../containers/project.ts";
 import { MigrateSettings } from "../db/config.ts";
@@ -13,6 +13,7 @@ import {
   schemaMistakes,
 } from "../testing/kubernetes/planted.ts";
 import { testWithKubernetesTools } from "../testing/kubernetes/test.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
 import { RELEASE } from "../version.ts";
 
 const EXAMPLE = "deploy/kubernetes/example";
@@ -65,9 +66,25 @@ test("each version has a migration of its own", async (tools) => {
   strictEqual(jobs.join(), `lotline-migrate-${RELEASE.replaceAll(".", "-")}`);
 });
 
+test("the worker's probe fails when its heartbeat is a minute old", async (tools) => {
+  const probe = workloadsOf(readResources(await tools.render(EXAMPLE)))
+    .flatMap(({ spec }) => spec.containers).find(({ name }) => name === "worker")?.livenessProbe;
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/heartbeat`;
+  const [command = "", ...args] = (probe?.exec?.command ?? [])
+    .map((word) => word.replace("/tmp/heartbeat", file));
+  const code = async () =>
+    (await new Deno.Command(command, { args, stderr: "null" }).output()).code;
+  notStrictEqual(await code(), 0, "there is none");
+  await Deno.writeTextFile(file, "");
+  strictEqual(await code(), 0);
+  await Deno.utime(file, 0, Date.now() / 1_000 - 61);
+  strictEqual(await code(), 1);
+});
+
 test("a kustomization that names what isn't there is refused", async (tools) => {
   const refused = await tools.renderWith(EXAMPLE, "deploy/kubernetes/autoscale").catch(String);
-  strictEqual(refused.includes("autoscale"), true, refused);
+  ok(refused.includes("autoscale"), refused);
 });
 
 const START_PROBE = `        startupProbe:
