@@ -13,6 +13,7 @@ import { watchDatabase } from "./db/watch_database.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
+import { keepBeating } from "./jobs/heartbeat.ts";
 import { deepTrace } from "./jobs/deep_trace.ts";
 import { isDirect, untilDirect } from "./jobs/direct.ts";
 import { refreshTraces } from "./jobs/refresh_traces.ts";
@@ -93,10 +94,13 @@ async function run(config: WorkerConfig): Promise<void> {
     timeZone: config.TIME_ZONE,
     log,
   });
+  const { HEARTBEAT_FILE: heartbeat } = config;
+  const beating = heartbeat === undefined ? undefined : keepBeating(heartbeat, { signal, log });
   const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   if (!canBegin) await untilDirect(address, log, signal).finally(flush);
   await Promise.all([
+    beating,
     noteTimeZone({ databaseUrl: url, setting: config.TIME_ZONE, log }, signal),
     runRelay({
       databaseUrl: url,

@@ -5,26 +5,16 @@
  *
  * @module
  */
-import { ensureGoProgram } from "../dev/go_program.ts";
+import { ensureGoProgram, type GoProgram } from "../dev/go_program.ts";
+import { ahead } from "../testing/ahead.ts";
 
-/**
- * The path of the program, which is built unless it was before: a minute or two.
- *
- * @throws {Error} when it can't be built
- */
-export async function ensureOasdiff(): Promise<string> {
-  return await ensureGoProgram({
-    name: "oasdiff",
-    module: new URL("./oasdiff/", import.meta.url),
-    package: "github.com/oasdiff/oasdiff",
-  });
-}
+const OASDIFF: GoProgram = {
+  name: "oasdiff",
+  module: new URL("./oasdiff/", import.meta.url),
+  package: "github.com/oasdiff/oasdiff",
+};
 
-if (import.meta.main) {
-  try {
-    await ensureOasdiff();
-  } catch (thrown) {
-    console.error(thrown instanceof Error ? thrown.message : thrown);
-    Deno.exit(1);
-  }
-}
+/** The path of the program. @throws as {@link ensureGoProgram} */
+export const ensureOasdiff = (): Promise<string> => ensureGoProgram(OASDIFF);
+
+if (import.meta.main) await ahead(ensureOasdiff);

@@ -55,6 +55,9 @@ export const WorkerSettings = SharedSettings.pick({
     description: "a number of jobs from 1 to 64",
     formerly: "WORKER_JOBS",
   }),
+  HEARTBEAT_FILE: z.string().min(1).optional().meta({
+    description: "the path of a file in /tmp or /run that the worker writes every 5 s, or nothing",
+  }),
   JOB_LEASE_SECONDS: wholeNumber(5, 600).default(30).meta({
     description: "a whole number of seconds from 5 to 600",
   }),

@@ -30,6 +30,7 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
     JOB_LEASE_SECONDS: "5",
     TRACE_STORAGE_MAX_MB: "100",
     VALKEY_URL: "redis://cache",
+    HEARTBEAT_FILE: "/tmp/heartbeat",
   };
   deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, ...given }) }, {
     ...connections,
@@ -38,6 +39,7 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
     JOB_LEASE_SECONDS: 5,
     TRACE_STORAGE_MAX_MB: 100,
     VALKEY_URL: "redis://cache",
+    HEARTBEAT_FILE: "/tmp/heartbeat",
     ...limits,
   });
   for (

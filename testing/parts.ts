@@ -18,6 +18,7 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "db/additive_steps_test.ts",
   "db/migrate_main_test.ts",
   "db/migrate_test.ts",
+  "deploy/kubernetes_test.ts",
   "dev/modules_test.ts",
   "faults/rolling_update_test.ts",
   "testing",
@@ -28,6 +29,7 @@ export const ONLY_IN_WHOLE_TREE: readonly string[] = [
   "contract-tests/breaking_test.ts",
   "contract-tests/generators_test.ts",
   "contract-tests/released_test.ts",
+  "deploy/kubernetes_test.ts",
   "faults/rolling_update_test.ts",
 ];
 

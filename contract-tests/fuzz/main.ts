@@ -30,11 +30,12 @@ import { PROJECT_FOLDER } from "../../dev/state_folder.ts";
 import { type Instance, startInstance } from "./instance.ts";
 import { documentOfMode, linksOf, operationsOf } from "./mode_document.ts";
 import { plant, PLANTED, type Planted } from "./planted.ts";
-import { installSchemathesis, NoSchemathesis, runSchemathesis } from "./schemathesis.ts";
+import { installSchemathesis, runSchemathesis } from "./schemathesis.ts";
 import { addEvents, newCounts, tableOf } from "./counts.ts";
 import { installOpenapiFuzzer, NoOpenapiFuzzer, runOpenapiFuzzer } from "./openapi_fuzzer.ts";
 import { fuzzPublished, runsOf } from "./unconfigured.ts";
 import { answerHelp } from "../../task_help.ts";
+import { NoPythonPackages } from "../../testing/python_packages.ts";
 
 const MODES = ["legacy", "required"] as const;
 const USAGE =
@@ -70,7 +71,7 @@ try {
   if (options.isOpenapiFuzzer) await installOpenapiFuzzer(say);
   else await installSchemathesis(say);
 } catch (error) {
-  if (!(error instanceof NoSchemathesis) && !(error instanceof NoOpenapiFuzzer)) throw error;
+  if (!(error instanceof NoPythonPackages) && !(error instanceof NoOpenapiFuzzer)) throw error;
   console.error(error.message);
   Deno.exit(2);
 }

@@ -1,5 +1,10 @@
 import { join } from "node:path";
 import { PROJECT_FOLDER } from "../../dev/state_folder.ts";
+import {
+  ensurePythonPackages,
+  type PythonPackages,
+  pythonProgram,
+} from "../../testing/python_packages.ts";
 import type { Instance } from "./instance.ts";
 import { patternsOf } from "./mode_document.ts";
 
@@ -9,62 +14,16 @@ import { patternsOf } from "./mode_document.ts";
  */
 
 const HERE = join(PROJECT_FOLDER, "contract-tests", "fuzz");
-const VENV = join(PROJECT_FOLDER, ".venv");
-const WINDOWS = Deno.build.os === "windows";
-const BIN = join(VENV, WINDOWS ? "Scripts" : "bin");
+const PACKAGES: PythonPackages = {
+  name: "schemathesis",
+  user: "deno task fuzz",
+  requirements: join(HERE, "requirements.txt"),
+  folder: join(PROJECT_FOLDER, ".venv"),
+};
 
-/** Schemathesis can't be installed; the message has instructions. */
-export class NoSchemathesis extends Error {
-  override name = "NoSchemathesis";
-}
-
-/**
- * Installs it, unless the packages of requirements.txt are already installed.
- *
- * @throws {NoSchemathesis} without a suitable Python, or when a package can't be fetched
- */
-export async function installSchemathesis(progress: (line: string) => void): Promise<void> {
-  const requirements = join(HERE, "requirements.txt");
-  const wanted = await Deno.readTextFile(requirements);
-  const stamp = join(VENV, "lotline-requirements.txt");
-  if (await Deno.readTextFile(stamp).catch(() => "") === wanted) return;
-  const python = await findPython();
-  progress("Installing schemathesis into .venv …");
-  await must(python, ["-m", "venv", "--clear", VENV]);
-  // Wheels only: a build here would run code that no hash covers.
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-  const what = ["--require-hashes", "--only-binary", ":all:", "-r", requirements];
-  await must(join(BIN, "python"), [...pip, ...what]);
-  await Deno.writeTextFile(stamp, wanted);
-}
-
-async function findPython(): Promise<string> {
-  const able = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
-  for (
-    const name of ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"]
-  ) {
-    if ((await run(name, ["-c", able]))?.success) return name;
-  }
-  throw new NoSchemathesis(
-    "deno task fuzz needs Python 3.11 or newer with venv and pip (Debian: apt install python3-venv)",
-  );
-}
-
-async function run(command: string, args: string[]): Promise<Deno.CommandOutput | undefined> {
-  try {
-    return await new Deno.Command(command, { args }).output();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-async function must(command: string, args: string[]): Promise<void> {
-  const output = await run(command, args);
-  if (output?.success) return;
-  const said = new TextDecoder().decode(output?.stderr).trim();
-  throw new NoSchemathesis(`schemathesis could not be installed:\n${said}`);
-}
+/** Installs it. @throws as {@link ensurePythonPackages} */
+export const installSchemathesis = (progress: (line: string) => void): Promise<void> =>
+  ensurePythonPackages(PACKAGES, progress);
 
 /** The parameters of a run. */
 export interface SchemathesisRun
@@ -103,26 +62,29 @@ export async function runSchemathesis(options: SchemathesisRun): Promise<Schemat
   own.defer(() => Deno.remove(scratch, { recursive: true }));
   const settings = join(scratch, "schemathesis.toml");
   await Deno.writeTextFile(settings, await settingsFor(options));
-  const { success, stdout, stderr } = await new Deno.Command(join(BIN, "schemathesis"), {
-    args: [
-      ...["--config-file", settings],
-      ...["run", document, "--url", url, "--no-color"],
-      ...["--seed", `${seed}`],
-      ...["--report", "junit,ndjson", "--report-ndjson-path", events],
-      ...["--report-junit-path", join(folder, `${name}.xml`)],
-      ...(operation === undefined ? [] : ["--include-operation-id", operation]),
-    ],
-    env: {
-      LOTLINE_URL: url,
-      LOTLINE_ACCOUNTS: JSON.stringify(accounts),
-      LOTLINE_REFERENCES: JSON.stringify(references),
-      LOTLINE_TAKEN: JSON.stringify(taken),
-      LOTLINE_PATTERNS: JSON.stringify(patternsOf(JSON.parse(await Deno.readTextFile(document)))),
-      PYTHONPATH: HERE,
-      PYTHONDONTWRITEBYTECODE: "1",
+  const { success, stdout, stderr } = await new Deno.Command(
+    pythonProgram(PACKAGES, "schemathesis"),
+    {
+      args: [
+        ...["--config-file", settings],
+        ...["run", document, "--url", url, "--no-color"],
+        ...["--seed", `${seed}`],
+        ...["--report", "junit,ndjson", "--report-ndjson-path", events],
+        ...["--report-junit-path", join(folder, `${name}.xml`)],
+        ...(operation === undefined ? [] : ["--include-operation-id", operation]),
+      ],
+      env: {
+        LOTLINE_URL: url,
+        LOTLINE_ACCOUNTS: JSON.stringify(accounts),
+        LOTLINE_REFERENCES: JSON.stringify(references),
+        LOTLINE_TAKEN: JSON.stringify(taken),
+        LOTLINE_PATTERNS: JSON.stringify(patternsOf(JSON.parse(await Deno.readTextFile(document)))),
+        PYTHONPATH: HERE,
+        PYTHONDONTWRITEBYTECODE: "1",
+      },
+      cwd: scratch,
     },
-    cwd: scratch,
-  }).output();
+  ).output();
   const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   await Deno.writeTextFile(join(folder, `${name}.log`), output);
   return { isGreen: success, output, events };
@@ -146,17 +108,20 @@ export async function runUnconfigured(options: UnconfiguredRun): Promise<Schemat
   // A folder without a file of settings.
   const scratch = await Deno.makeTempDir({ prefix: "lotline-fuzz-" });
   own.defer(() => Deno.remove(scratch, { recursive: true }));
-  const { success, stdout, stderr } = await new Deno.Command(join(BIN, "schemathesis"), {
-    args: [
-      ...["run", `${url}${document}`, "--checks", "all", "--no-color"],
-      ...["--seed", `${seed}`, "--max-examples", `${examples}`],
-      ...["--report", "ndjson", "--report-ndjson-path", events],
-      ...(token === undefined ? [] : ["--header", `Authorization: Bearer ${token}`]),
-      // OpenAPI 3.0 has no `propertyNames`, so it can't say that a key of metadata has no NUL.
-      ...(document === "/openapi-3.0.json" ? ["--generation-allow-x00", "false"] : []),
-    ],
-    cwd: scratch,
-  }).output();
+  const { success, stdout, stderr } = await new Deno.Command(
+    pythonProgram(PACKAGES, "schemathesis"),
+    {
+      args: [
+        ...["run", `${url}${document}`, "--checks", "all", "--no-color"],
+        ...["--seed", `${seed}`, "--max-examples", `${examples}`],
+        ...["--report", "ndjson", "--report-ndjson-path", events],
+        ...(token === undefined ? [] : ["--header", `Authorization: Bearer ${token}`]),
+        // OpenAPI 3.0 has no `propertyNames`, so it can't say that a key of metadata has no NUL.
+        ...(document === "/openapi-3.0.json" ? ["--generation-allow-x00", "false"] : []),
+      ],
+      cwd: scratch,
+    },
+  ).output();
   const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   await Deno.writeTextFile(join(folder, `${name}.log`), output);
   return { isGreen: success, output, events };
