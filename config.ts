@@ -70,11 +70,19 @@ export function parseSettings<S extends z.ZodObject>(
 function withPoolerInAddress<Settings extends Record<string, unknown>>(
   settings: Settings,
 ): Settings {
-  const { DATABASE_URL: url, DATABASE_POOLER: pooler } = settings as Partial<
-    Pick<z.output<typeof SharedSettings>, "DATABASE_URL" | "DATABASE_POOLER">
-  >;
-  if (url === undefined || pooler === undefined) return settings;
-  return { ...settings, DATABASE_URL: withPooler(url, pooler) };
+  const { DATABASE_URL: url, DATABASE_POOLER: pooler, DATABASE_REPLICA_URL: replica } =
+    settings as Partial<
+      Pick<
+        z.output<typeof SharedSettings>,
+        "DATABASE_URL" | "DATABASE_POOLER" | "DATABASE_REPLICA_URL"
+      >
+    >;
+  return {
+    ...settings,
+    ...(url !== undefined && pooler !== undefined && { DATABASE_URL: withPooler(url, pooler) }),
+    // DATABASE_POOLER is about DATABASE_URL: a pooler before the primary says nothing of the replica.
+    ...(replica !== undefined && { DATABASE_REPLICA_URL: withPooler(replica, "auto") }),
+  };
 }
 
 export const wholeNumber = (min: number, max: number) =>
@@ -131,6 +139,9 @@ export const SharedSettings = z.object({
   DATABASE_DIRECT_URL: databaseUrl.optional().meta({
     description:
       "the address of PostgreSQL itself, when DATABASE_URL leads through a pooler, or nothing",
+  }),
+  DATABASE_REPLICA_URL: databaseUrl.optional().meta({
+    description: "the address of a streaming replica that deep traces and audits read, or nothing",
   }),
   DATABASE_POOL_MAX: wholeNumber(1, 200).default(10).meta({
     description: "a number of connections from 1 to 200",

@@ -7,6 +7,7 @@ import { directAddress, DirectAddressError } from "./db/direct_address.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
 import { noteProcess } from "./db/processes.ts";
+import { watchReplica } from "./db/replica.ts";
 import { watchDatabase } from "./db/watch_database.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
@@ -87,6 +88,12 @@ async function run(config: WorkerConfig): Promise<void> {
     timeZone: config.TIME_ZONE,
     log,
   });
+  const replica = config.DATABASE_REPLICA_URL === undefined ? undefined : watchReplica({
+    url: config.DATABASE_REPLICA_URL,
+    sql: queueSql,
+    series: SERVICE_SERIES,
+    log,
+  });
   const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   if (!canBegin) await untilDirect(address, log, signal).finally(flush);
@@ -108,7 +115,13 @@ async function run(config: WorkerConfig): Promise<void> {
       sql,
       queueSql,
       createThreads: (statementTimeoutMs) =>
-        createThreads({ databaseUrl: url, name: "lotline-job", statementTimeoutMs }),
+        createThreads({
+          databaseUrl: url,
+          replicaUrl: replica?.url,
+          name: "lotline-job",
+          statementTimeoutMs,
+        }),
+      replica,
       valkey,
       log,
     }, {
@@ -120,6 +133,7 @@ async function run(config: WorkerConfig): Promise<void> {
   ]);
 
   database[Symbol.dispose]();
+  replica?.[Symbol.dispose]();
   noted[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
   valkey?.close();
