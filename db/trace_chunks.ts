@@ -252,18 +252,23 @@ async function eachRow<Row>(
   await sql.unsafe(`close ${name}`);
 }
 
-/** Stores a chunk that a replica's snapshot has given. */
+/**
+ * Stores a chunk that a replica's snapshot has given.
+ *
+ * @param isAlone whether it is its own transaction, which doesn't wait for the disk: what makes the
+ * chunk count does
+ */
 export async function insertChunk(
   sql: Sql,
   attemptId: string,
   { kind, number, first_line, lines, body, lot_ids }: TraceChunk,
+  isAlone: boolean,
 ): Promise<void> {
-  // Without waiting for the disk: what makes it count does.
   await sql`
     insert into lotline.trace_chunks (run, kind, number, first_line, lines, body, lot_ids)
     select ${attemptId}::uuid, ${kind}, ${number}::int, ${first_line}::int, ${lines}::int, ${body},
       ${lot_ids}::text::uuid[]
-    where set_config('synchronous_commit', 'off', true) = 'off'`;
+    where not ${isAlone} or set_config('synchronous_commit', 'off', true) = 'off'`;
 }
 
 interface Chunk {

@@ -2,10 +2,11 @@ import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:as
 import { insertFindings } from "../audit/findings.ts";
 import { runAudit } from "../audit/run_audit.ts";
 import { finishAudit } from "../db/audits.ts";
+import { withPooler } from "../db/address.ts";
 import { connect } from "../db/connect.ts";
 import type { ReplicaMark } from "../db/replica_marks.ts";
 import { openSession } from "../db/session.ts";
-import { createSessionPool } from "../db/session_pool.ts";
+import { createSessionPool, type SessionPool } from "../db/session_pool.ts";
 import { type Direction, insertMarkedTrace } from "../db/traces.ts";
 import { HEAVY_TASKS, type TaskContext } from "../jobs/heavy_tasks.ts";
 import { startApi, type TestResponse } from "../testing/api.ts";
@@ -15,6 +16,7 @@ import { eventually } from "../testing/eventually.ts";
 import { insertChain, insertLinks, insertLots, insertTree } from "../testing/genealogy.ts";
 import { lockWaits } from "../testing/lock_waits.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
+import { startPgBouncer } from "../testing/pgbouncer.ts";
 import { promote, signalCluster, startPair } from "../testing/standby.ts";
 import { startWorker } from "../testing/worker.ts";
 
@@ -32,8 +34,12 @@ stack.defer(async () => {
 });
 await sql.unsafe("alter system set synchronous_standby_names = ''");
 await sql`select pg_reload_conf()`;
-await standbySql.unsafe("alter system set max_standby_streaming_delay = 0");
-await standbySql`select pg_reload_conf()`;
+/** How long the replay waits for a read that is in its way, in ms. */
+async function setPatience(ms: number): Promise<void> {
+  await standbySql.unsafe(`alter system set max_standby_streaming_delay = ${ms}`);
+  await standbySql`select pg_reload_conf()`;
+}
+await setPatience(60_000);
 const environment = { DATABASE_REPLICA_URL: pair.standby.url };
 const databaseUrl = pair.primary.url;
 const api = stack.use(await startApi({ databaseUrl, environment }));
@@ -56,9 +62,26 @@ async function reads(from: "replica" | "primary"): Promise<number> {
   return Number(count ?? 0);
 }
 
+/** Takes traces until one is read on the replica, which may be late on a busy machine. */
+async function readsReplica(): Promise<void> {
+  const before = await reads("replica");
+  await eventually("a trace is read on the replica", async () => {
+    await traced("FIRST-0");
+    return await reads("replica") > before;
+  }, { seconds: 60 });
+}
+
 let requests = 0;
 
-/** Requests a trace that no other has taken. */
+/** A trace that no other request has taken, when it is done. */
+async function traced(lotCode: string): Promise<TestResponse> {
+  const response = await trace(lotCode);
+  // On a busy machine a small one may become a job.
+  if (response.status === 202) return await done(response.json.id);
+  strictEqual(response.status, 200);
+  return response;
+}
+
 const trace = (lot_code: string): Promise<TestResponse> =>
   api.post("/api/traces", { lot_code, direction: "downstream", at_most: 50_000 + requests++ });
 
@@ -87,15 +110,12 @@ async function wasReadOnReplica(id: string): Promise<boolean> {
 Deno.test("a deep trace is read on the replica and stored on the primary", async () => {
   await insertChain(sql, "FIRST", 5);
   await readiness(undefined);
-  const response = await trace("FIRST-0");
-  deepStrictEqual(
-    [response.status, codesOf(response)],
-    [200, [0, 1, 2, 3, 4].map((place) => `FIRST-${place}`)],
-  );
-  deepStrictEqual([await reads("replica"), await reads("primary")], [1, 0]);
+  const response = await traced("FIRST-0");
+  deepStrictEqual(codesOf(response), [0, 1, 2, 3, 4].map((place) => `FIRST-${place}`));
+  await readsReplica();
   const sessions = await standbySql`
     select from pg_stat_activity where application_name = 'lotline-traces'`;
-  strictEqual(sessions.length, 1);
+  ok(sessions.length > 0);
   const again = await api.get(`/api/traces/${response.json.id}`);
   deepStrictEqual(again.json, response.json);
   ok(response.json.as_of >= response.json.created_at);
@@ -110,7 +130,7 @@ Deno.test("a trace of a client that has just written shows what it wrote", async
   for (let number = 0; number < 20; number++) {
     const lot_code = `OWN-${number}`;
     strictEqual((await api.post("/api/lots", { lot_code, lot_type: "RAW" })).status, 201);
-    deepStrictEqual(codesOf(await trace(lot_code)), [lot_code]);
+    deepStrictEqual(codesOf(await traced(lot_code)), [lot_code]);
   }
 });
 
@@ -121,9 +141,12 @@ const sessionsOn = (url: string) =>
     url,
   );
 
-Deno.test("a replica gives the same result as the primary, row by row", async () => {
+Deno.test("a replica gives the same result as the primary, row by row, also through PgBouncer", async () => {
+  await using bouncer = await startPgBouncer(pair.standby.url, { release: "trixie" });
+  const pooledUrl = withPooler(bouncer.through(pair.standby.url), "auto");
   await using sessions = sessionsOn(databaseUrl);
   await using replicaSessions = sessionsOn(pair.standby.url);
+  await using pooledSessions = sessionsOn(pooledUrl);
   const ids = await insertTree(sql, "SAME", 60);
   const [first, second = null, last] = [ids[0] ?? null, ids[1], ids.at(-1) ?? null];
   // A cycle, a link to itself, links without an end, and codes that JSON escapes.
@@ -131,7 +154,7 @@ Deno.test("a replica gives the same result as the primary, row by row", async ()
   const [odd = ""] = await insertLots(sql, [{ lot_code: 'SAME "\\é', weight_kg: null }]);
   await insertLinks(sql, [[first, odd], [odd, second, "0.10"]]);
 
-  const take = async (direction: Direction, atMost: number, onReplica: boolean) => {
+  const take = async (direction: Direction, atMost: number, replica?: SessionPool) => {
     const request = { lotCode: "SAME-0", direction, maxDepth: null, atMost };
     const id = crypto.randomUUID();
     const inserted = await insertMarkedTrace(sql, { ...request, id }, null);
@@ -139,7 +162,7 @@ Deno.test("a replica gives the same result as the primary, row by row", async ()
     const { lotId, mark } = inserted;
     const context: TaskContext = {
       sessions,
-      replica: onReplica ? { sessions: replicaSessions, mark } : undefined,
+      replica: replica && { sessions: replica, mark },
       progress: () => {},
       checkpoint: () => {},
     };
@@ -154,12 +177,10 @@ Deno.test("a replica gives the same result as the primary, row by row", async ()
   };
   for (const direction of ["upstream", "downstream", "both"] as const) {
     for (const atMost of [100, 100_000]) {
-      const [there, here] = [
-        await take(direction, atMost, true),
-        await take(direction, atMost, false),
-      ];
+      const here = await take(direction, atMost);
       ok(here.summary.lot_count > 1 && here.chunks.length > 1);
-      deepStrictEqual(there, here);
+      deepStrictEqual(await take(direction, atMost, replicaSessions), here);
+      deepStrictEqual(await take(direction, atMost, pooledSessions), here);
     }
   }
 });
@@ -233,8 +254,8 @@ Deno.test("while the replica's replay is paused, traces come from the primary, a
   const [added = ""] = await insertLots(sql, [{ lot_code: "PAUSED-NEW" }]);
   await insertLinks(sql, [[first, added]]);
   const codes = ["PAUSED-0", "PAUSED-1", "PAUSED-NEW"];
-  const stale = await trace("PAUSED-0");
-  deepStrictEqual([stale.status, codesOf(stale).toSorted()], [200, codes]);
+  const taken = await traced("PAUSED-0");
+  deepStrictEqual(codesOf(taken).toSorted(), codes);
   ok(await reads("primary") > before);
   const hop = await api.get("/api/traceability/PAUSED-0");
   strictEqual(hop.json.children.length, 2);
@@ -243,9 +264,9 @@ Deno.test("while the replica's replay is paused, traces come from the primary, a
   await insertLinks(sql, [[added, first]]);
   await eventually(
     "the trace is out of date",
-    async () => (await api.get(`/api/traces/${stale.json.id}`)).json.out_of_date,
+    async () => (await api.get(`/api/traces/${taken.json.id}`)).json.out_of_date,
   );
-  strictEqual((await trace("PAUSED-0")).json.result.link_count, 3);
+  strictEqual((await traced("PAUSED-0")).json.result.link_count, 3);
 });
 
 /** Has the worker read a large trace, and returns whether it read it on the replica. */
@@ -263,10 +284,12 @@ async function heldRead() {
   const waiting = await openTransaction(sql, "lock table lotline.trace_chunks in exclusive mode");
   const { json } = await trace("LARGE-0");
   await eventually("the worker waits to store rows", async () => await lockWaits(sql) > 0);
-  const reading = await standbySql`
-    select from pg_stat_activity
-    where application_name = 'lotline-job' and state like 'idle in transaction%'`;
-  strictEqual(reading.length, 1);
+  await eventually("it does so in a transaction on the replica", async () => {
+    const reading = await standbySql`
+      select from pg_stat_activity
+      where application_name = 'lotline-job' and state like 'idle in transaction%'`;
+    return reading.length === 1;
+  });
   return { id: json.id, release: () => waiting.commit() };
 }
 
@@ -287,12 +310,14 @@ Deno.test("the worker reads a large trace and an audit on the replica", async ()
 
 Deno.test("a read that a conflict with recovery ends is done on the primary, once", async () => {
   const { id, release } = await heldRead();
+  await setPatience(0);
   await (await openTransaction(sql, "lock table lots")).commit();
   await eventually("the replica has ended the read", async () => {
     const [row] = await standbySql<{ conflicts: string }[]>`
       select conflicts from pg_stat_database where datname = current_database()`;
     return Number(row?.conflicts) > 0;
   }, { seconds: 60 });
+  await setPatience(60_000);
   await release();
   strictEqual((await done(id)).json.result.lot_count, LARGE);
   strictEqual(await wasReadOnReplica(id), false);
@@ -307,8 +332,7 @@ Deno.test("a replica that falls silent in the middle of a read is left", async (
   await signalCluster(pair.standby, "SIGSTOP");
   try {
     await release();
-    const inline = await trace("PAUSED-0");
-    strictEqual(inline.status, 200);
+    await traced("PAUSED-0");
     await readiness("silent");
     strictEqual((await done(id)).json.result.lot_count, LARGE);
     strictEqual(await wasReadOnReplica(id), false);
@@ -321,9 +345,7 @@ Deno.test("a replica that falls silent in the middle of a read is left", async (
 
 Deno.test("without the replica nothing fails, and it is read again when it is back", async () => {
   await pair.standby.kill();
-  for (let number = 0; number < 5; number++) {
-    strictEqual((await trace("PAUSED-0")).status, 200);
-  }
+  for (let number = 0; number < 5; number++) await traced("PAUSED-0");
   await readiness("unreachable");
   const { json } = await trace("LARGE-0");
   strictEqual((await done(json.id)).json.result.lot_count, LARGE);
@@ -331,9 +353,7 @@ Deno.test("without the replica nothing fails, and it is read again when it is ba
   strictEqual(about("replica", findings)[0], "warning");
   await pair.standby.start();
   await readiness(undefined);
-  const before = await reads("replica");
-  strictEqual((await trace("PAUSED-0")).status, 200);
-  strictEqual(await reads("replica"), before + 1);
+  await readsReplica();
   for (const event of ["replica_down", "replica_up"]) {
     await api.log.find((line) => line.includes(`"event":"${event}"`));
   }
@@ -343,9 +363,9 @@ Deno.test("a replica that was promoted is not read: it has a history of its own"
   await promote(pair.standby);
   const [lot = ""] = await insertLots(sql, [{ lot_code: "AFTER" }]);
   notStrictEqual(lot, "");
-  deepStrictEqual(codesOf(await trace("AFTER")), ["AFTER"]);
+  deepStrictEqual(codesOf(await traced("AFTER")), ["AFTER"]);
   await readiness("not_standby");
   const findings = await examine({ DATABASE_URL: databaseUrl, ...environment });
   match(about("replica", findings)[1], /no standby/);
-  strictEqual((await trace("AFTER")).status, 200);
+  await traced("AFTER");
 });

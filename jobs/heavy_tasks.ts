@@ -96,9 +96,8 @@ export const HEAVY_TASKS = {
               attemptId: ownId,
               onLevel,
               onCycleSteps: checkpoint,
-              // On the same connection: a second one may lead to another replica.
               onSecondSession: (same, work) => work(same),
-              sink: (chunk) => storeOn(sessions, (sql) => insertChunk(sql, ownId, chunk)),
+              sink: (chunk) => storeOn(sessions, (sql) => insertChunk(sql, ownId, chunk, true)),
             }),
         )
       );

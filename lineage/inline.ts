@@ -24,6 +24,8 @@ const MAX_CONCURRENT = 4;
 const RESPONSE_TIMEOUT_MS = 5_000;
 /** The same of the replica, after which the primary is read. */
 const REPLICA_TIMEOUT_MS = 1_000;
+/** The most that this process holds of a trace on its way from the replica to the primary. */
+const MAX_READ_LETTERS = 8_000_000;
 /** How long a replica may take to show what was committed before the request, in ms. */
 const REPLICA_WAIT_MS = 100;
 /** How long an idle connection is kept for the next trace, in ms. */
@@ -42,7 +44,7 @@ interface TracedReplica {
   readonly onRead: (from: "replica" | "primary") => void;
 }
 
-/** A trace that a replica has given, in memory: it has {@link MAX_LOTS} at most. */
+/** A trace that a replica has given, in memory: its size is bounded. */
 interface ReadTrace {
   readonly result: TraceResult;
   readonly chunks: readonly TraceChunk[];
@@ -97,7 +99,12 @@ export function createInlineTracer(
     const signal = AbortSignal.any([client, AbortSignal.timeout(REPLICA_TIMEOUT_MS)]);
     const options = { ...OPTIONS, signal, waitMs: REPLICA_WAIT_MS };
     const chunks: TraceChunk[] = [];
-    const sink = (chunk: TraceChunk) => Promise.resolve(void chunks.push(chunk));
+    let size = 0;
+    const sink = (chunk: TraceChunk) => {
+      size += chunk.body.length;
+      if (size > MAX_READ_LETTERS) return Promise.reject(new OverBudget());
+      return Promise.resolve(void chunks.push(chunk));
+    };
     const read = async (session: Session) => {
       try {
         const take = (snapshot: Snapshot) => takeIn(snapshot, trace, sink);
@@ -132,7 +139,9 @@ export function createInlineTracer(
       await inSnapshot(session, { ...OPTIONS, signal }, async (snapshot) => {
         const { sql } = snapshot;
         const result = read?.result ?? await takeIn(snapshot, trace);
-        for (const chunk of read?.chunks ?? []) await insertChunk(sql, result.attemptId, chunk);
+        for (const chunk of read?.chunks ?? []) {
+          await insertChunk(sql, result.attemptId, chunk, false);
+        }
         if (!await finishTrace(sql, trace.id, result)) {
           // Rolls back: nothing of the request may be stored, in particular its key.
           throw new Error("the trace is gone or done already");

@@ -48,17 +48,15 @@ export async function takeTrace(
   const nodes = await findTraceNodes(snapshot, trace, onLevel);
   // A truncated walk ends before it reports its last level.
   onLevel(nodes.ids.length, nodes.depths.at(-1) ?? 0);
-  // In this order: the second session needs a statement on this one before it is busy.
-  const [{ links, halfLinks, ...ends }, { lots, depthReached, totals }] = await Promise.all([
-    onSecondSession(
-      snapshot,
-      (same) =>
-        sink === undefined
-          ? insertLinkChunks(same.sql, attemptId, nodes)
-          : readLinkChunks(same.sql, nodes, sink),
-    ),
-    sink === undefined ? insertLotChunks(sql, attemptId, nodes) : readLotChunks(sql, nodes, sink),
-  ]);
+  const [{ links, halfLinks, ...ends }, { lots, depthReached, totals }] = sink === undefined
+    // In this order: the second session needs a statement on this one before it is busy.
+    ? await Promise.all([
+      onSecondSession(snapshot, (same) => insertLinkChunks(same.sql, attemptId, nodes)),
+      insertLotChunks(sql, attemptId, nodes),
+    ])
+    // One after the other: a failure leaves no statement for after the transaction. On one session,
+    // since a second one may lead to another replica.
+    : [await readLinkChunks(sql, nodes, sink), await readLotChunks(sql, nodes, sink)];
   const { cycles, truncated } = shortened(
     findCycles({ ...ends, lots: nodes.ids.length, maxCycles: MAX_CYCLES, onSteps: onCycleSteps }),
   );

@@ -73,7 +73,10 @@ export async function startPair(settings: Readonly<Record<string, string>> = FAS
   const standby = await startPostgres({
     major: 17,
     dataDir: second,
-    settings: { ...settings, primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres` },
+    settings: {
+      ...settings,
+      primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres`,
+    },
   });
   await eventually("the standby follows", () =>
     on(primary, async (sql) => {
