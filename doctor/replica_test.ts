@@ -51,6 +51,6 @@ for (const { what, look, level, says } of CASES) {
   Deno.test(`of a replica that is ${what} the doctor says ${level}`, () => {
     const last = replicaFindings({ ...WELL, ...look }).at(-1);
     deepStrictEqual([last?.check, last?.level], ["replica", level]);
-    ok(last?.message.includes(says), last?.message);
+    ok(last?.message.includes(says), `${last?.message}`);
   });
 }

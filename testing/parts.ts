@@ -48,6 +48,7 @@ export const MOSTLY_WAITING: readonly string[] = [
   "faults/jobs_without_postgres_test.ts",
   "faults/jobs_without_valkey_test.ts",
   "faults/postgres_test.ts",
+  "faults/replica_test.ts",
   "faults/revocation_test.ts",
   "faults/silence_test.ts",
   "faults/slow_statements_test.ts",
