@@ -142,6 +142,7 @@ export const SharedSettings = z.object({
   }),
   DATABASE_REPLICA_URL: databaseUrl.optional().meta({
     description: "the address of a streaming replica that deep traces and audits read, or nothing",
+    secret: true,
   }),
   DATABASE_POOL_MAX: wholeNumber(1, 200).default(10).meta({
     description: "a number of connections from 1 to 200",
