@@ -1,6 +1,9 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { hasAnyUser, isAnyUsersFirst } from "../containers/any_user.ts";
 import { readProject } from "../containers/project.ts";
 import { startServices } from "../containers/running_services.ts";
+import { mountSecret } from "../testing/mounted_secret.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
 
 const project = await readProject({
   POSTGRES_PASSWORD: "plantpassword",
@@ -45,8 +48,16 @@ Deno.test({
 async function startAll(t: Deno.TestContext): Promise<void> {
   await using stack = new AsyncDisposableStack();
   // Each gateway's admin API has the same port in a network of its own; here it needs its own.
+  // Its secret is mounted as Kubernetes does it: of another owner, for the process's group.
+  const folder = stack.use(await temporaryFolder());
+  await Deno.chmod(folder.path, 0o755);
+  const tokenFile = await mountSecret(folder.path, "token", "token_of_a_mounted_file\n");
   const environment = {
-    gateway: { GATEWAY_ADMIN_PORT: "8081" },
+    gateway: {
+      GATEWAY_ADMIN_PORT: "8081",
+      GATEWAY_ADMIN_TOKEN: "",
+      GATEWAY_ADMIN_TOKEN_FILE: tokenFile,
+    },
     "gateway-to-practise": { GATEWAY_ADMIN_PORT: "8091" },
   };
   const hosts = { "old-server:3001": "api:3001" };
@@ -63,7 +74,30 @@ async function startAll(t: Deno.TestContext): Promise<void> {
     });
   }
 
+  await t.step(
+    "the gateway takes its secret from a file that only its group can read",
+    async () => {
+      const statusWith = async (token: string) => {
+        const headers = { authorization: `Bearer ${token}` };
+        const response = await fetch(`${running.urlOf("gateway", 8081)}/status`, { headers });
+        await response.body?.cancel();
+        return response.status;
+      };
+      deepStrictEqual(
+        [await statusWith("token_of_a_mounted_file"), await statusWith("token_of_the_gateway")],
+        [200, 401],
+      );
+    },
+  );
+
   for (const name of Object.keys(GATEWAYS)) {
+    await t.step({
+      name: `${name} runs as any user, without an init before it`,
+      ignore: !hasAnyUser,
+      fn: async () => {
+        ok(await isAnyUsersFirst(await running.processes.get(name)?.first() ?? 0));
+      },
+    });
     await t.step(`${name} ends within its grace period`, async () => {
       const outcome = await running.processes.get(name)?.stop(30_000);
       strictEqual(outcome?.code, 0, outcome?.output ?? "it was not started");

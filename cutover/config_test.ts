@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { z } from "zod";
 import { ConfigError, type Environment, readSettings } from "../config.ts";
 import { fillIn, servicesOf } from "../containers/compose_file.ts";
+import { secretNames } from "../secret_files.ts";
 import {
   allowedEnvironment,
   envExample,
@@ -10,6 +11,8 @@ import {
   refusesBadSettings,
   settingNames,
 } from "../testing/settings.ts";
+import { taskOutput } from "../testing/task_output.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
 import {
   CalibrateSettings,
   CutoverSettings,
@@ -48,6 +51,37 @@ Deno.test("the gateway needs five settings and has defaults for the others", () 
     () => readSettings(GatewaySettings, {}),
     /DATABASE_URL is missing.*LEGACY_URL is missing.*SERVICE_URL.*GATEWAY_ADMIN_TOKEN.*DRY_RUN_SECRET/s,
   );
+});
+
+Deno.test("the gateway's secrets may be in files", async () => {
+  await using folder = await temporaryFolder();
+  const secrets = ["DATABASE_URL", "GATEWAY_ADMIN_TOKEN", "DRY_RUN_SECRET"] as const;
+  const environment: Record<string, string> = { ...GATEWAY_MIN };
+  for (const name of secrets) {
+    const path = `${folder.path}/${name}`;
+    await Deno.writeTextFile(path, `${GATEWAY_MIN[name]}\n`, { mode: 0o600 });
+    delete environment[name];
+    environment[`${name}_FILE`] = path;
+  }
+  deepStrictEqual(
+    { ...readSettings(GatewaySettings, environment) },
+    { ...readSettings(GatewaySettings, GATEWAY_MIN) },
+  );
+});
+
+Deno.test("each task of the cutover refuses a secret's file that isn't there", async () => {
+  const tasks = [["gateway"], ["cutover", "status"], ["parity", "report"], ["legacy"]];
+  await Promise.all(tasks.map(async (words) => {
+    const { error } = await taskOutput(words, {
+      ...GATEWAY_MIN,
+      DATABASE_URL: "",
+      DATABASE_URL_FILE: "/none/such",
+    });
+    deepStrictEqual(error.split("\n"), [
+      "Invalid settings:",
+      "  DATABASE_URL_FILE is invalid: /none/such isn't there",
+    ], words.join(" "));
+  }));
 });
 
 Deno.test("the gateway's admin port stays on loopback when HOST opens the other one", () => {
@@ -130,8 +164,17 @@ for (
     ["legacy", LegacySettings],
   ] as const
 ) {
-  Deno.test(`deno task ${task} may read its settings, their old names, and nothing else`, () => {
+  Deno.test(`deno task ${task} may read its settings, their old names, the files of secrets, and nothing else`, () => {
     deepStrictEqual(allowedEnvironment(task), settingNames(schemas));
+  });
+
+  Deno.test(`every setting of deno task ${task} that holds a secret is marked as one`, () => {
+    for (const schema of schemas) {
+      const named = Object.keys(schema.shape).filter((name) =>
+        /(?:_SECRET|_TOKEN|PASSWORD)$|^(?:DATABASE|VALKEY)_(?:.*_)?URL$/.test(name)
+      );
+      deepStrictEqual(secretNames(schema), named);
+    }
   });
 
   Deno.test(`every setting of deno task ${task} describes what is expected`, () => {
@@ -148,7 +191,7 @@ const read = (path: string) => Deno.readTextFile(new URL(path, import.meta.url))
 Deno.test("both .env.example set every setting of the gateway, each with a comment", async () => {
   const shared = envExample(await read("../.env.example"));
   const own = envExample(await read(".env.example"));
-  const names = settingNames([GatewaySettings], { withOld: false });
+  const names = settingNames([GatewaySettings], { currentOnly: true });
   deepStrictEqual(Object.keys(own).filter((name) => !names.includes(name) || name in shared), []);
   deepStrictEqual(names.filter((name) => !(name in own) && !(name in shared)), []);
   const { GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET } = GATEWAY_MIN;
