@@ -11,18 +11,18 @@ import { eventually } from "../testing/eventually.ts";
 import { startPair } from "../testing/standby.ts";
 import { delay } from "../timing.ts";
 import { fillBigPlant } from "./big_plant.ts";
+import { withCosts } from "./costs.ts";
+import { treeCpuSeconds } from "./process_cost.ts";
 import { quantile } from "./quantile.ts";
 import type { Study } from "./study.ts";
 
 const SECONDS = 5;
 const LOTS = 20_000;
 /** The lots of each trace. */
-const SIZE = 200;
+const SIZE = 500;
 /** As many deep traces are taken at a time while their clients wait. */
 const CLIENTS = 4;
 const WRITERS = 4;
-/** Longer than PostgreSQL keeps its counts to itself. */
-const COUNTS_MS = 1_500;
 const LAG_MS = 100;
 
 interface Run {
@@ -30,9 +30,11 @@ interface Run {
   readonly withReplica: boolean;
   readonly perSecond: number;
   readonly p50Ms: number;
-  /** Time in statements a request, in ms. */
+  /** Processor time of the servers a request, in ms. */
   readonly primaryMs: number;
   readonly replicaMs: number;
+  /** The share of deep traces that took too long to be taken while their clients wait. */
+  readonly queued: number;
 }
 
 export const REPLICA: Study = {
@@ -41,11 +43,13 @@ export const REPLICA: Study = {
     await using stack = new AsyncDisposableStack();
     // Synced to the disk, as in production: with a replica a trace waits for it once more.
     const pair = stack.use(await startPair({ max_connections: "100" }));
-    const [sql, replicaSql] = [pair.primary, pair.standby].map(({ url }) => {
-      const opened = connect({ url, max: 2, name: "lotline-bench", statementTimeoutMs: 0 });
-      stack.defer(() => opened.end({ timeout: 1 }));
-      return opened;
-    }) as [Sql, Sql];
+    const sql = connect({
+      url: pair.primary.url,
+      max: 2,
+      name: "lotline-bench",
+      statementTimeoutMs: 0,
+    });
+    stack.defer(() => sql.end({ timeout: 1 }));
     await sql.unsafe("alter system set synchronous_standby_names = ''");
     await sql`select pg_reload_conf()`;
     const { firstLots } = await fillBigPlant(sql, LOTS, SIZE);
@@ -62,7 +66,8 @@ export const REPLICA: Study = {
       { seconds: 60 },
     );
 
-    let requests = 0;
+    const takenByOthers: number[] = [];
+    let requests = 0, queued = 0;
     const deep = async (api: TestApi) => {
       const lot_code = firstLots[requests % firstLots.length];
       const { status } = await api.post("/api/traces", {
@@ -72,7 +77,8 @@ export const REPLICA: Study = {
         at_most: 1_000 + requests++,
       });
       // 202: it took longer than 200 ms, and waits for a worker that isn't there.
-      if (status !== 200 && status !== 202) throw new Error(`a deep trace is ${status}`);
+      if (status === 202) queued++;
+      else if (status !== 200) throw new Error(`a deep trace is ${status}`);
     };
     const oneHop = async (api: TestApi) => {
       const { status } = await api.get(
@@ -83,17 +89,22 @@ export const REPLICA: Study = {
     const measure = async (kind: Run["kind"], withReplica: boolean, forMs: number) => {
       const api = withReplica ? apis.with : apis.without;
       const send = kind === "deep" ? deep : oneHop;
-      const [before, replicaBefore] = await Promise.all([activeMs(sql), activeMs(replicaSql)]);
-      const times = await loop(CLIENTS, forMs, () => send(api));
-      await delay(COUNTS_MS);
-      const [after, replicaAfter] = await Promise.all([activeMs(sql), activeMs(replicaSql)]);
+      queued = 0;
+      const replicaBefore = await treeCpuSeconds(pair.standby.pid);
+      const { result: times, costs } = await withCosts(
+        { serverPids: [api.process.pid], databasePid: pair.primary.pid },
+        () => loop(CLIENTS, forMs, () => send(api)),
+      );
+      const replicaCpu = await treeCpuSeconds(pair.standby.pid) - replicaBefore;
+      takenByOthers.push(Math.max(0, costs.others - replicaCpu) / costs.all);
       const run: Run = {
         kind,
         withReplica,
         perSecond: 1_000 * times.length / forMs,
         p50Ms: quantile(times, 0.5),
-        primaryMs: (after - before) / times.length,
-        replicaMs: (replicaAfter - replicaBefore) / times.length,
+        primaryMs: 1_000 * costs.database / times.length,
+        replicaMs: 1_000 * replicaCpu / times.length,
+        queued: queued / times.length,
       };
       say(JSON.stringify(run));
       return run;
@@ -131,7 +142,7 @@ export const REPLICA: Study = {
       text: `${rounds} rounds of ${seconds} s, medians; deep traces of ${SIZE} lots, ${CLIENTS} ` +
         `clients\n\n${tableOf(runs)}\n\nWith ${WRITERS} writers: ${JSON.stringify(lag)}`,
       figures: { rounds, seconds, runs, lag },
-      takenByOthers: [0],
+      takenByOthers,
     };
   },
 };
@@ -148,13 +159,6 @@ async function loop(clients: number, forMs: number, send: () => Promise<void>): 
     }
   }));
   return times;
-}
-
-/** How long a server's sessions have run statements, in ms. */
-async function activeMs(sql: Sql): Promise<number> {
-  const [row] = await sql<{ ms: number }[]>`
-    select active_time as ms from pg_stat_database where datname = current_database()`;
-  return Number(row?.ms);
 }
 
 async function readsOf(api: TestApi): Promise<{ replica: number; primary: number }> {
@@ -197,12 +201,14 @@ function tableOf(runs: readonly Run[]): string {
       const median = (figure: Exclude<keyof Run, "kind" | "withReplica">) =>
         quantile(own.map((run) => run[figure]), 0.5).toFixed(2);
       return `| ${kind} | ${withReplica ? "yes" : "no"} | ${median("perSecond")} | ` +
-        `${median("p50Ms")} | ${median("primaryMs")} | ${median("replicaMs")} |`;
+        `${median("p50Ms")} | ${median("primaryMs")} | ${median("replicaMs")} | ${
+          median("queued")
+        } |`;
     })
   );
   return [
-    "| request | replica | requests/s | p50 ms | primary ms a request | replica ms a request |",
-    "| --- | --- | ---: | ---: | ---: | ---: |",
+    "| request | replica | requests/s | p50 ms | primary CPU ms | replica CPU ms | queued |",
+    "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ...rows,
   ].join("\n");
 }

@@ -11,6 +11,7 @@ import { inReplicaSnapshot } from "../lineage/replica_snapshot.ts";
 import { inSameSnapshot, inSnapshot } from "../lineage/snapshot.ts";
 import { takeTrace, TRACE_SETTINGS } from "../lineage/take_trace.ts";
 import type { OnLevel } from "../lineage/walk.ts";
+import { StoreError } from "./store_error.ts";
 
 /*
  * Work that grows with the plant runs on threads of its own, with connections of their own, so that the
@@ -57,13 +58,6 @@ const ON_REPLICA = {
   waitMs: REPLICA_WAIT_MS,
   settings: { ...TRACE_SETTINGS, idle_in_transaction_session_timeout: "5min" },
 };
-
-/** An error of the primary while the replica is read. Its cause has the code. */
-export const STORE_ERROR = "StoreError";
-
-class StoreError extends Error {
-  override name = STORE_ERROR;
-}
 
 /** Stores on the primary what a replica has given, in a transaction of its own. */
 async function storeOn(sessions: SessionPool, store: (sql: Sql) => Promise<void>): Promise<void> {

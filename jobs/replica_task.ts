@@ -2,7 +2,7 @@ import { addAbortListener } from "node:events";
 import type { Replica } from "../db/replica.ts";
 import type { ReplicaMark } from "../db/replica_marks.ts";
 import type { ArgsOf, HeavyTasks, ResultOf } from "./heavy_tasks.ts";
-import { STORE_ERROR } from "./heavy_tasks.ts";
+import { isStoreError } from "./store_error.ts";
 import type { RunOptions, Threads } from "./threads.ts";
 
 class ReplicaAwayError extends Error {
@@ -34,7 +34,7 @@ export async function runOnReplica<N extends keyof HeavyTasks>(
     return await threads.run(task, args, { ...options, signal: stop.signal, mark });
   } catch (error) {
     if (signal.aborted) throw error;
-    if (error instanceof Error && error.name === STORE_ERROR) throw error.cause;
+    if (isStoreError(error)) throw error.cause;
     replica.failed(task, error);
   }
   return await threads.run(task, args, options);

@@ -1,7 +1,6 @@
-import type { ReplicaMark } from "../db/replica_marks.ts";
-import { findMark } from "../db/replica_marks.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { findMark, type ReplicaMark } from "../db/replica_marks.ts";
 import type { Session } from "../db/session.ts";
-import { delay } from "../timing.ts";
 import { inSnapshot, type Snapshot, type SnapshotOptions } from "./snapshot.ts";
 
 /** Thrown when a replica doesn't show a mark in time. */
@@ -43,6 +42,6 @@ export async function inReplicaSnapshot<T>(
     if (performance.now() + pauseMs > until) {
       throw new ReplicaBehindError(`the replica lacks what was committed ${waitMs} ms ago`);
     }
-    await delay(pauseMs, options.signal);
+    await delay(pauseMs, undefined, { signal: options.signal });
   }
 }
