@@ -136,7 +136,7 @@ export function createMetrics() {
           registers: [registry],
           collect() {
             const now = value();
-            if (now === undefined) this.reset();
+            if (now === undefined) this.remove();
             else this.set(now);
           },
         });

@@ -5,8 +5,13 @@
  */
 
 import { connect } from "../db/connect.ts";
+import { openSession } from "../db/session.ts";
+import { createSessionPool } from "../db/session_pool.ts";
 import type { Sql } from "../db/sql.ts";
+import { insertMarkedTrace } from "../db/traces.ts";
+import { HEAVY_TASKS, type TaskContext } from "../jobs/heavy_tasks.ts";
 import { startApi, type TestApi } from "../testing/api.ts";
+import { DEFAULT_LIMITS } from "../testing/audited_plant.ts";
 import { eventually } from "../testing/eventually.ts";
 import { startPair } from "../testing/standby.ts";
 import { delay } from "../timing.ts";
@@ -20,13 +25,20 @@ const SECONDS = 5;
 const LOTS = 20_000;
 /** The lots of each trace. */
 const SIZE = 500;
+/** The lots of a trace that a worker takes. */
+const LARGE = 30_000;
 /** As many deep traces are taken at a time while their clients wait. */
 const CLIENTS = 4;
 const WRITERS = 4;
 const LAG_MS = 100;
 
+const KINDS = ["deep", "one_hop", "large_trace", "audit"] as const;
+
+/** `large_trace` and `audit` are a worker's. */
+type Kind = typeof KINDS[number];
+
 interface Run {
-  readonly kind: "deep" | "one_hop";
+  readonly kind: Kind;
   readonly withReplica: boolean;
   readonly perSecond: number;
   readonly p50Ms: number;
@@ -53,6 +65,7 @@ export const REPLICA: Study = {
     await sql.unsafe("alter system set synchronous_standby_names = ''");
     await sql`select pg_reload_conf()`;
     const { firstLots } = await fillBigPlant(sql, LOTS, SIZE);
+    await fillBigPlant(sql, LARGE, LARGE);
     const databaseUrl = pair.primary.url;
     const apis = {
       without: stack.use(await startApi({ databaseUrl })),
@@ -121,6 +134,31 @@ export const REPLICA: Study = {
         }
       }
     }
+    for (let round = 0; round < rounds; round++) {
+      for (const kind of ["large_trace", "audit"] as const) {
+        for (const withReplica of [false, true]) {
+          const replicaBefore = await treeCpuSeconds(pair.standby.pid);
+          const started = performance.now();
+          const { costs } = await withCosts(
+            { serverPids: [], databasePid: pair.primary.pid },
+            () => runTask(sql, pair, kind, withReplica),
+          );
+          const ms = performance.now() - started;
+          const replicaCpu = await treeCpuSeconds(pair.standby.pid) - replicaBefore;
+          const run: Run = {
+            kind,
+            withReplica,
+            perSecond: 1_000 / ms,
+            p50Ms: ms,
+            primaryMs: 1_000 * costs.database,
+            replicaMs: 1_000 * replicaCpu,
+            queued: 0,
+          };
+          say(JSON.stringify(run));
+          runs.push(run);
+        }
+      }
+    }
     const readsBefore = await readsOf(apis.with);
     const { lags, writes } = await lagUnderWrites(
       sql,
@@ -161,6 +199,38 @@ async function loop(clients: number, forMs: number, send: () => Promise<void>): 
   return times;
 }
 
+/** Does what a worker's thread does for a job, whose result is never used. */
+async function runTask(
+  sql: Sql,
+  { primary, standby }: Awaited<ReturnType<typeof startPair>>,
+  kind: "large_trace" | "audit",
+  withReplica: boolean,
+): Promise<void> {
+  const sessionsOn = ({ url }: typeof primary) =>
+    createSessionPool((onEnd) => openSession(url, { name: "lotline-bench", onEnd }), 1_000, url);
+  await using sessions = sessionsOn(primary);
+  await using replicaSessions = sessionsOn(standby);
+  const request = {
+    id: crypto.randomUUID(),
+    lotCode: `C${LARGE}-0-0`,
+    direction: "downstream",
+    maxDepth: null,
+    atMost: 100_000,
+  } as const;
+  const inserted = await insertMarkedTrace(sql, request, null);
+  if (inserted === undefined) throw new Error("there is no such lot");
+  const { lotId, mark } = inserted;
+  const context: TaskContext = {
+    sessions,
+    replica: withReplica ? { sessions: replicaSessions, mark } : undefined,
+    progress: () => {},
+    checkpoint: () => {},
+  };
+  const attemptId = crypto.randomUUID();
+  if (kind === "audit") await HEAVY_TASKS.audit({ attemptId, limits: DEFAULT_LIMITS }, context);
+  else await HEAVY_TASKS.takeTrace({ trace: { ...request, lotId }, run: attemptId }, context);
+}
+
 async function readsOf(api: TestApi): Promise<{ replica: number; primary: number }> {
   const { text } = await api.get("/metrics");
   const of = (from: string) =>
@@ -195,7 +265,7 @@ async function lagUnderWrites(sql: Sql, api: TestApi, forMs: number, deep: () =>
 }
 
 function tableOf(runs: readonly Run[]): string {
-  const rows = (["deep", "one_hop"] as const).flatMap((kind) =>
+  const rows = KINDS.flatMap((kind) =>
     [false, true].map((withReplica) => {
       const own = runs.filter((run) => run.kind === kind && run.withReplica === withReplica);
       const median = (figure: Exclude<keyof Run, "kind" | "withReplica">) =>

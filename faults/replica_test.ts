@@ -1,4 +1,11 @@
-import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  doesNotMatch,
+  match,
+  notStrictEqual,
+  ok,
+  strictEqual,
+} from "node:assert/strict";
 import { insertFindings } from "../audit/findings.ts";
 import { runAudit } from "../audit/run_audit.ts";
 import { finishAudit } from "../db/audits.ts";
@@ -344,6 +351,10 @@ Deno.test("without the replica nothing fails, and it is read again when it is ba
   await pair.standby.kill();
   for (let number = 0; number < 5; number++) await traced("PAUSED-0");
   await readiness("unreachable");
+  const { text } = await api.get("/metrics");
+  match(text, /^lotline_replica_usable 0$/m);
+  // Nobody knows it then: a 0 would say that there is none.
+  doesNotMatch(text, /^lotline_replica_lag_/m);
   const { json } = await trace("LARGE-0");
   strictEqual((await done(json.id)).json.result.lot_count, LARGE);
   const findings = await examine({ DATABASE_URL: databaseUrl, ...environment });
