@@ -1,7 +1,7 @@
 /**
  * Processes as platforms such as OpenShift start those of a container: the first process has the id 1
- * and no init before it, its user is a number without an entry in /etc/passwd, its group is 0, and it
- * has no privileges. It can write nothing of the image, which belongs to root.
+ * and no init before it, its user is a number without an entry in /etc/passwd, its group is 0, it has
+ * no privileges, and its root is read-only.
  *
  * @module
  */
@@ -10,8 +10,19 @@ import { join } from "node:path";
 /** A user that no machine has a name for. */
 export const ANY_USER = 1_234_567;
 
-/** Whether this machine can start processes so: it takes Linux and root. */
-export const hasAnyUser = Deno.build.os === "linux" && Deno.uid() === 0;
+const NAMESPACES = ["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"];
+
+/** Whether this machine can start processes so: it takes Linux, root, and the right to namespaces. */
+export const hasAnyUser = Deno.build.os === "linux" && Deno.uid() === 0 && canUnshare();
+
+function canUnshare(): boolean {
+  try {
+    return new Deno.Command("unshare", { args: [...NAMESPACES, "true"] }).outputSync().success;
+  } catch {
+    // The program isn't there.
+    return false;
+  }
+}
 
 /** How a process runs as another user in namespaces of its own. */
 export interface Confinement {
@@ -21,8 +32,15 @@ export interface Confinement {
   readonly deno: string;
 }
 
-/** Lets any user read a folder; undefined where this machine can't start processes so. */
-export async function confineToAnyUser(folder: string): Promise<Confinement | undefined> {
+/**
+ * Lets any user read a folder; undefined where this machine can't start processes so.
+ *
+ * @param writable the one folder that isn't read-only, such as a volume
+ */
+export async function confineToAnyUser(
+  folder: string,
+  writable: string,
+): Promise<Confinement | undefined> {
   if (!hasAnyUser) return undefined;
   const deno = join(folder, "deno");
   await Deno.copyFile(Deno.execPath(), deno);
@@ -32,7 +50,13 @@ export async function confineToAnyUser(folder: string): Promise<Confinement | un
   return {
     deno,
     command: [
-      ...["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"],
+      ...["unshare", ...NAMESPACES],
+      ...[
+        "sh",
+        "-c",
+        'mount --bind "$0" "$0" && mount -o remount,bind,ro / && exec "$@"',
+        writable,
+      ],
       ...["setpriv", `--reuid=${ANY_USER}`, "--regid=0", "--clear-groups"],
       ...["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"],
     ],
@@ -51,12 +75,26 @@ export async function firstProcessOf(unshare: number): Promise<number> {
   return Number(first);
 }
 
-/** Whether a process is the first of its namespace and belongs to {@link ANY_USER} without groups. */
-export async function isAnyUsersFirst(pid: number): Promise<boolean> {
+/** How a process runs, as the system tells. */
+export async function confinementOf(pid: number) {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  const fieldOf = (name: string) =>
-    new RegExp(`^${name}:(.*)$`, "m").exec(status)?.[1]?.trim().split(/\s+/) ?? [];
-  return fieldOf("NSpid").at(-1) === "1" && fieldOf("Groups").join() === "" &&
-    fieldOf("Uid").every((id) => id === String(ANY_USER)) &&
-    fieldOf("CapBnd").join() === "0000000000000000";
+  const mounts = await Deno.readTextFile(`/proc/${pid}/mounts`);
+  const fieldOf = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(status)?.[1] ?? "";
+  return {
+    users: [...new Set(fieldOf("Uid").trim().split(/\s+/).map(Number))],
+    groups: [...new Set(`${fieldOf("Gid")} ${fieldOf("Groups")}`.trim().split(/\s+/).map(Number))],
+    /** In its own namespace. */
+    pid: Number(fieldOf("NSpid").trim().split(/\s+/).at(-1)),
+    capabilities: Number(fieldOf("CapBnd")),
+    root: /^\S+ \/ \S+ (r[ow])/m.exec(mounts)?.[1],
+  };
 }
+
+/** The {@link confinementOf} of the first process of a container that any user runs. */
+export const FIRST_OF_ANY_USER = {
+  users: [ANY_USER],
+  groups: [0],
+  pid: 1,
+  capabilities: 0,
+  root: "ro",
+};

@@ -61,7 +61,7 @@ export async function startServices(
   );
   const { app, denoDir } = await buildImage(project, root);
   const keys = join(root, "keys");
-  const confinement = await confineToAnyUser(root);
+  const confinement = await confineToAnyUser(root, keys);
   await makeKeysFolder(project, keys);
   const order = project.startingOrderOf(names);
   const environments = new Map(

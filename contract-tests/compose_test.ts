@@ -9,7 +9,7 @@ import {
 import { join } from "node:path";
 import { DCLinter } from "dclint";
 import { z } from "zod";
-import { hasAnyUser, isAnyUsersFirst } from "../containers/any_user.ts";
+import { confinementOf, FIRST_OF_ANY_USER, hasAnyUser } from "../containers/any_user.ts";
 import { fillIn, servicesOf } from "../containers/compose_file.ts";
 import { PROJECT, readProject } from "../containers/project.ts";
 import { startServices } from "../containers/running_services.ts";
@@ -104,10 +104,11 @@ async function startAll(t: Deno.TestContext): Promise<void> {
 
   for (const name of ["api", "worker"]) {
     await t.step({
-      name: `${name} runs as any user, without an init before it`,
+      name: `${name} runs as any user on a read-only root, without an init before it`,
       ignore: !hasAnyUser,
       fn: async () => {
-        ok(await isAnyUsersFirst(await running.processes.get(name)?.first() ?? 0));
+        const first = await running.processes.get(name)?.first();
+        deepStrictEqual(await confinementOf(first ?? 0), FIRST_OF_ANY_USER);
       },
     });
   }

@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { hasAnyUser, isAnyUsersFirst } from "../containers/any_user.ts";
+import { confinementOf, FIRST_OF_ANY_USER, hasAnyUser } from "../containers/any_user.ts";
 import { readProject } from "../containers/project.ts";
 import { startServices } from "../containers/running_services.ts";
 import { mountSecret } from "../testing/mounted_secret.ts";
@@ -92,10 +92,11 @@ async function startAll(t: Deno.TestContext): Promise<void> {
 
   for (const name of Object.keys(GATEWAYS)) {
     await t.step({
-      name: `${name} runs as any user, without an init before it`,
+      name: `${name} runs as any user on a read-only root, without an init before it`,
       ignore: !hasAnyUser,
       fn: async () => {
-        ok(await isAnyUsersFirst(await running.processes.get(name)?.first() ?? 0));
+        const first = await running.processes.get(name)?.first();
+        deepStrictEqual(await confinementOf(first ?? 0), FIRST_OF_ANY_USER);
       },
     });
     await t.step(`${name} ends within its grace period`, async () => {
