@@ -20,6 +20,7 @@ import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
 import { createTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
+import { watchReplica } from "./db/replica.ts";
 import { watchDatabase } from "./db/watch_database.ts";
 import { writeTo } from "./db/write.ts";
 import { createClientReader } from "./client_address.ts";
@@ -63,6 +64,17 @@ interface ApiDeps {
   readonly stopping: AbortSignal;
 }
 
+const traceSessionOf = (url: string, readOnly = false) => (onEnd: () => void) =>
+  openSession(url, {
+    name: "lotline-traces",
+    statementTimeoutMs: BUDGET_MS,
+    lockTimeoutMs: BUDGET_MS,
+    idleTimeoutMs: TRACE_SESSION_IDLE_MS,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    readOnly,
+    onEnd,
+  });
+
 /** The routes and the request pipeline around them. Disposing ends their timers and threads. */
 export function createApi(deps: ApiDeps) {
   const { config, sql, valkey, keys, log } = deps;
@@ -86,15 +98,19 @@ export function createApi(deps: ApiDeps) {
     metrics,
   });
   const traceCache = valkey && createTraceCache(valkey, metrics);
-  const inlineTracer = createInlineTracer((onEnd) =>
-    openSession(config.DATABASE_URL, {
-      name: "lotline-traces",
-      statementTimeoutMs: BUDGET_MS,
-      lockTimeoutMs: BUDGET_MS,
-      idleTimeoutMs: TRACE_SESSION_IDLE_MS,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      onEnd,
-    }), config.DATABASE_URL);
+  const replicaUrl = config.DATABASE_REPLICA_URL;
+  const replica = replicaUrl === undefined
+    ? undefined
+    : watchReplica({ url: replicaUrl, sql, series: SERVICE_SERIES, log });
+  const inlineTracer = createInlineTracer(
+    traceSessionOf(config.DATABASE_URL),
+    config.DATABASE_URL,
+    replica && {
+      watch: replica,
+      open: traceSessionOf(replica.url, true),
+      onRead: metrics.ofReplica(replica),
+    },
+  );
   const largeTraces = createLargeTraces(config.DATABASE_URL);
   const timeZone = createTimeZone({
     databaseUrl: config.DATABASE_URL,
@@ -105,6 +121,7 @@ export function createApi(deps: ApiDeps) {
     app: createRoutes({
       ...deps,
       database,
+      replica,
       mode,
       timeZone,
       inlineTracer,
@@ -155,6 +172,7 @@ export function createApi(deps: ApiDeps) {
     serve,
     [Symbol.dispose]: () => {
       database[Symbol.dispose]();
+      replica?.[Symbol.dispose]();
       revocations[Symbol.dispose]();
       inlineTracer[Symbol.dispose]();
       largeTraces[Symbol.dispose]();

@@ -77,11 +77,19 @@ export function parseSettings<S extends z.ZodObject>(
 function withPoolerInAddress<Settings extends Record<string, unknown>>(
   settings: Settings,
 ): Settings {
-  const { DATABASE_URL: url, DATABASE_POOLER: pooler } = settings as Partial<
-    Pick<z.output<typeof SharedSettings>, "DATABASE_URL" | "DATABASE_POOLER">
-  >;
-  if (url === undefined || pooler === undefined) return settings;
-  return { ...settings, DATABASE_URL: withPooler(url, pooler) };
+  const { DATABASE_URL: url, DATABASE_POOLER: pooler, DATABASE_REPLICA_URL: replica } =
+    settings as Partial<
+      Pick<
+        z.output<typeof SharedSettings>,
+        "DATABASE_URL" | "DATABASE_POOLER" | "DATABASE_REPLICA_URL"
+      >
+    >;
+  return {
+    ...settings,
+    ...(url !== undefined && pooler !== undefined && { DATABASE_URL: withPooler(url, pooler) }),
+    // DATABASE_POOLER is about DATABASE_URL: a pooler before the primary says nothing of the replica.
+    ...(replica !== undefined && { DATABASE_REPLICA_URL: withPooler(replica, "auto") }),
+  };
 }
 
 export const wholeNumber = (min: number, max: number) =>
@@ -139,6 +147,10 @@ export const SharedSettings = z.object({
   DATABASE_DIRECT_URL: databaseUrl.optional().meta({
     description:
       "the address of PostgreSQL itself, when DATABASE_URL leads through a pooler, or nothing",
+    secret: true,
+  }),
+  DATABASE_REPLICA_URL: databaseUrl.optional().meta({
+    description: "the address of a streaming replica that deep traces and audits read, or nothing",
     secret: true,
   }),
   DATABASE_POOL_MAX: wholeNumber(1, 200).default(10).meta({

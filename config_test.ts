@@ -61,6 +61,7 @@ Deno.test("every setting can be set", () => {
     REUSE_PORT: "1",
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require",
     DATABASE_POOLER: "transaction",
+    DATABASE_REPLICA_URL: "postgres://a:b@replica/c",
     DATABASE_POOL_MAX: "200",
     VALKEY_URL: "valkeys://cache:6379/1",
     VALKEY_CA_FILE: "/ca.crt",
@@ -83,6 +84,7 @@ Deno.test("every setting can be set", () => {
     REUSE_PORT: true,
     DATABASE_URL: "postgresql://a:b@db:5433/c?sslmode=require&pool_mode=transaction",
     DATABASE_POOLER: "transaction",
+    DATABASE_REPLICA_URL: "postgres://a:b@replica/c?pool_mode=auto",
     DATABASE_POOL_MAX: 200,
     VALKEY_URL: "valkeys://cache:6379/1",
     VALKEY_CA_FILE: "/ca.crt",
@@ -203,6 +205,25 @@ Deno.test("the direct address is optional, and no setting is written into it", (
     () => directOf("postgres://u:hunter2@h/d?port=0"),
     /^ConfigError: Invalid settings:\n {2}DATABASE_DIRECT_URL is invalid: port must be /,
   );
+});
+
+Deno.test("the replica's address is optional, and DATABASE_POOLER says nothing of it", () => {
+  for (const schema of [ApiSettings, WorkerSettings]) {
+    const replicaOf = (DATABASE_REPLICA_URL: string) =>
+      readSettings<z.ZodObject>(schema, {
+        ...MIN,
+        DATABASE_REPLICA_URL,
+        DATABASE_POOLER: "transaction",
+      }).DATABASE_REPLICA_URL;
+    strictEqual(replicaOf(""), undefined);
+    strictEqual(replicaOf("postgres://u@h/d"), "postgres://u@h/d?pool_mode=auto");
+    const named = "postgres://u@h/d?pool_mode=transaction";
+    strictEqual(replicaOf(named), named);
+    throws(
+      () => replicaOf("postgres://u:hunter2@h/d?port=0"),
+      /^ConfigError: Invalid settings:\n {2}DATABASE_REPLICA_URL is invalid: port must be /,
+    );
+  }
 });
 
 Deno.test("the address of the database says whether a pooler is before it", () => {

@@ -1,4 +1,4 @@
-import { Counter, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 
 const REFUSAL_REASONS = [
   "no_token",
@@ -73,6 +73,13 @@ export type CacheOutcome = "hit" | "miss" | "stale_refused" | "bypassed";
  */
 export type DryRunOutcome = "done" | "failed" | "unproven" | "impossible";
 
+/** A replica as metrics see it. */
+interface ReplicaState {
+  readonly problem: string | undefined;
+  /** Undefined: it isn't known. */
+  readonly lag: { readonly bytes: number; readonly ms: number } | undefined;
+}
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {
@@ -117,6 +124,36 @@ export function createMetrics() {
     cacheRead: (outcome: CacheOutcome) => cacheReads.inc({ outcome }),
     /** `stale_refused`: the lot has changed since its response was read. */
     cacheStored: (outcome: "stored" | "stale_refused") => cacheStores.inc({ outcome }),
+    /**
+     * Adds what tells of a replica, as it is when the metrics are read. Returns a function that counts
+     * where deep traces are read that are taken while their clients wait.
+     */
+    ofReplica(replica: ReplicaState) {
+      const gauge = (name: string, help: string, value: () => number | undefined) =>
+        new Gauge({
+          name: `lotline_replica_${name}`,
+          help,
+          registers: [registry],
+          collect() {
+            const now = value();
+            if (now === undefined) this.remove();
+            else this.set(now);
+          },
+        });
+      gauge(
+        "usable",
+        "1 when deep traces are read on the replica.",
+        () => replica.problem === undefined ? 1 : 0,
+      );
+      gauge(
+        "lag_seconds",
+        "How far the replica is behind the primary.",
+        () => replica.lag && replica.lag.ms / 1_000,
+      );
+      gauge("lag_bytes", "WAL that the replica does not show yet.", () => replica.lag?.bytes);
+      const reads = counter("replica_reads", "Deep traces by the server that was read.", ["from"]);
+      return (from: "replica" | "primary") => reads.inc({ from });
+    },
     /** All counters in Prometheus' text format. */
     text: () => registry.metrics(),
     type: registry.contentType,

@@ -9,6 +9,7 @@ import { followIdentity } from "./db/identity.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
 import { noteProcess } from "./db/processes.ts";
+import { watchReplica } from "./db/replica.ts";
 import { watchDatabase } from "./db/watch_database.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
@@ -96,6 +97,12 @@ async function run(config: WorkerConfig): Promise<void> {
   });
   const { HEARTBEAT_FILE: heartbeat } = config;
   const beating = heartbeat === undefined ? undefined : keepBeating(heartbeat, { signal, log });
+  const replica = config.DATABASE_REPLICA_URL === undefined ? undefined : watchReplica({
+    url: config.DATABASE_REPLICA_URL,
+    sql: queueSql,
+    series: SERVICE_SERIES,
+    log,
+  });
   const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   if (!canBegin) await untilDirect(address, log, signal).finally(flush);
@@ -119,7 +126,13 @@ async function run(config: WorkerConfig): Promise<void> {
       sql,
       queueSql,
       createThreads: (statementTimeoutMs) =>
-        createThreads({ databaseUrl: url, name: "lotline-job", statementTimeoutMs }),
+        createThreads({
+          databaseUrl: url,
+          replicaUrl: replica?.url,
+          name: "lotline-job",
+          statementTimeoutMs,
+        }),
+      replica,
       valkey,
       log,
     }, {
@@ -131,6 +144,7 @@ async function run(config: WorkerConfig): Promise<void> {
   ]);
 
   database[Symbol.dispose]();
+  replica?.[Symbol.dispose]();
   noted[Symbol.dispose]();
   identity[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);

@@ -2,9 +2,17 @@ import type { AuditResult } from "../db/audits.ts";
 import { oneRow } from "../db/one_row.ts";
 import type { Session } from "../db/session.ts";
 import type { OnSteps } from "../lineage/cycles.ts";
-import { inSnapshot, type SnapshotOptions } from "../lineage/snapshot.ts";
+import type { ReplicaMark } from "../db/replica_marks.ts";
+import { inReplicaSnapshot } from "../lineage/replica_snapshot.ts";
+import { inSnapshot, type Snapshot, type SnapshotOptions } from "../lineage/snapshot.ts";
 import { searchCycles } from "./cycle_search.ts";
-import { type Before, type KindCount, saveFindings } from "./findings.ts";
+import {
+  type Before,
+  type FindingSink,
+  type KindCount,
+  readFindings,
+  saveFindings,
+} from "./findings.ts";
 import { type AuditLimits, KIND_NAMES, type KindOfFinding, KINDS } from "./kinds.ts";
 
 export interface AuditOptions {
@@ -15,6 +23,12 @@ export interface AuditOptions {
   /** Called with how many `of` all kinds are `checked`. */
   progress(soFar: Readonly<Record<"checked" | "of" | "lots" | "links", number>>): void;
   readonly onCycleSteps?: OnSteps | undefined;
+  /** Set when the session leads to a replica: `sink` stores what it can't. */
+  readonly replica?: {
+    readonly mark: ReplicaMark;
+    readonly waitMs: number;
+    readonly sink: FindingSink;
+  };
 }
 
 // Bounds the memory of one sort or hash; a larger one uses PostgreSQL's disk.
@@ -30,8 +44,9 @@ const SETTINGS: SnapshotOptions["settings"] = { work_mem: "32MB" };
  * @throws the signal's reason when it is aborted, which closes the session
  */
 export function runAudit(session: Session, options: AuditOptions): Promise<AuditResult> {
-  const { attemptId, limits, signal, progress, onCycleSteps } = options;
-  return inSnapshot(session, { signal, settings: SETTINGS }, async (snapshot) => {
+  const { attemptId, limits, signal, progress, onCycleSteps, replica } = options;
+  const settings = { signal, settings: SETTINGS };
+  const audit = async (snapshot: Snapshot): Promise<AuditResult> => {
     const { sql } = snapshot;
     const { lots, links } = oneRow(
       await sql<{ lots: number; links: number }[]>`
@@ -47,9 +62,13 @@ export function runAudit(session: Session, options: AuditOptions): Promise<Audit
       progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
       const { found: check }: KindOfFinding = KINDS[kind];
       const found = check === undefined
-        ? await searchCycles(snapshot, { onSteps: onCycleSteps })
+        ? await searchCycles(snapshot, { onSteps: onCycleSteps, isReadOnly: replica !== undefined })
         : { kind, found: check(sql, limits), complete: true };
-      findings.push(await saveFindings(snapshot, attemptId, found, before));
+      findings.push(
+        replica === undefined
+          ? await saveFindings(snapshot, attemptId, found, before)
+          : await readFindings(snapshot, found, before, replica.sink),
+      );
     }
     progress({ checked: findings.length, of: KIND_NAMES.length, lots, links });
     const { tolerancePercent, temperatures } = limits;
@@ -59,5 +78,8 @@ export function runAudit(session: Session, options: AuditOptions): Promise<Audit
       asOf: snapshot.asOf,
       comparedWith: before?.id ?? null,
     };
-  });
+  };
+  return replica === undefined
+    ? inSnapshot(session, settings, audit)
+    : inReplicaSnapshot(session, replica.mark, { ...settings, waitMs: replica.waitMs }, audit);
 }

@@ -43,8 +43,13 @@ export async function projectForTests(
   }
 }
 
+/** What the project's image has. */
+export async function readImage(): Promise<ImageRecipe> {
+  return readDockerfile(await Deno.readTextFile(join(PROJECT, "Dockerfile")));
+}
+
 async function readProject(settings: Record<string, string>): Promise<Project> {
-  const image = readDockerfile(await Deno.readTextFile(join(PROJECT, "Dockerfile")));
+  const image = await readImage();
   const services = await readServices(settings);
   const serviceNamed = (name: string): Service => {
     const service = services[name];

@@ -54,7 +54,11 @@ export function documentOfRoutes(): Json {
       [Symbol.dispose]: () => {},
     },
     largeTraces: { find: () => Promise.resolve(undefined), [Symbol.dispose]: () => {} },
-    inlineTracer: { take: () => Promise.resolve(false), [Symbol.dispose]: () => {} },
+    inlineTracer: {
+      readsReplica: false,
+      take: () => Promise.resolve(false),
+      [Symbol.dispose]: () => {},
+    },
     metrics: createMetrics(),
     limits: { bytes: 0, deadlineMs: 0 },
     log: () => {},

@@ -409,6 +409,7 @@ export interface components {
         Liveness: Liveness;
         ReadinessStatus: ReadinessStatus;
         ValkeyState: ValkeyState;
+        ReplicaState: ReplicaState;
         Readiness: Readiness;
     };
     responses: {
@@ -2253,6 +2254,8 @@ export type Liveness = {
 export type ReadinessStatus = "ready";
 /** The state of Valkey; `off` when the service has none. */
 export type ValkeyState = "up" | "away" | "off";
+/** Whether deep traces are read on the replica; absent when the service has none. */
+export type ReplicaState = "up" | "not_read";
 /** The process can do its work. */
 export type Readiness = {
     /** The status of a process that can do its work. */
@@ -2261,4 +2264,8 @@ export type Readiness = {
     valkey: ValkeyState;
     /** Why Valkey can't be used: unreachable, silent, or Valkey's word for the state in which it refuses commands, such as readonly (it is a replica), loading, oom or noauth. */
     valkey_problem?: string;
+    /** Whether deep traces are read on the replica; absent when the service has none. */
+    replica?: ReplicaState;
+    /** Why the replica is not read, such as unreachable, behind, not_standby, other_server or read_failed. */
+    replica_problem?: string;
 };

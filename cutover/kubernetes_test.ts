@@ -1,6 +1,6 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { ApiSettings } from "../config.ts";
-import { readProject } from "../containers/project.ts";
+import { readImage } from "../containers/project.ts";
 import { MigrateSettings } from "../db/config.ts";
 import { WorkerSettings } from "../jobs/config.ts";
 import { readResources, type Resource } from "../testing/kubernetes/manifests.ts";
@@ -12,7 +12,7 @@ import { GatewaySettings } from "./config.ts";
 
 const EXAMPLE = "cutover/kubernetes/example";
 
-const { image } = await readProject({ POSTGRES_PASSWORD: "x", AUTH_MODE: "legacy" });
+const image = await readImage();
 const EXPECTED: Expected = {
   image,
   version: RELEASE,

@@ -58,11 +58,14 @@ export function followIdentity(
 
 /**
  * What a database has in common with its standbys, and with no other database: neither with one on
- * the same server, nor with a restored dump of it.
+ * the same server, nor with a restored dump of it. An expression of SQL.
  */
+export const identityOf = (sql: Sql) =>
+  sql`(select system_identifier || '-' || oid
+    from pg_control_system(), pg_database where datname = current_database())`;
+
+/** @returns the value of {@link identityOf} */
 export async function readIdentity(sql: Sql): Promise<string> {
-  const rows = await timed(sql)<{ identity: string }[]>`
-    select system_identifier || '-' || oid as identity
-    from pg_control_system(), pg_database where datname = current_database()`;
+  const rows = await timed(sql)<{ identity: string }[]>`select ${identityOf(sql)} as identity`;
   return oneRow(rows).identity;
 }

@@ -57,25 +57,30 @@ const chunksOf = (lines: string, more: string) => `
   ) sized group by place / ${CHUNK_LINES}, full_before`;
 
 // Codes are sorted by their bytes: the same in every database, whatever its collation.
-const INSERT_LOTS = `
-  with found as materialized (
+const FIND_LOTS = `
+  found as materialized (
     select lots.*, depth
-    from unnest($2::uuid[], $3::int[]) member (id, depth) join lots using (id)
+    from unnest($1::uuid[], $2::int[]) member (id, depth) join lots using (id)
   ), lines as (
     select id, ${LOT_LINE} as line,
       row_number() over (order by depth, lot_code collate "C", id) - 1 as place
     from found
-  ), kept as (
-    insert into lotline.trace_chunks (run, kind, number, first_line, lines, body, lot_ids)
-    select $1::uuid, 'lots', chunk.* from (${chunksOf("lines", "array_agg(id)")}) chunk
   ), totals as (
     select lot_type, count(*) as lots, sum(weight_kg)::text as weight_kg from found group by 1
-  )
+  )`;
+const LOT_CHUNKS = chunksOf("lines", "array_agg(id) as lot_ids");
+const SUM_UP_LOTS = `
   select count(*)::int as lots, coalesce(max(depth), 0) as "depthReached",
     (select coalesce(jsonb_agg(totals order by
       array_position(array['RAW', 'DEB', 'BULK', 'MIX', 'SKW', 'FRZ', 'FG'], lot_type), lot_type
     ), '[]') from totals) as totals
   from found`;
+
+const INSERT_LOTS = `
+  with ${FIND_LOTS}, kept as (
+    insert into lotline.trace_chunks (run, kind, number, first_line, lines, body, lot_ids)
+    select $3::uuid, 'lots', chunk.* from (${LOT_CHUNKS}) chunk
+  ) ${SUM_UP_LOTS}`;
 
 /** Stores the lots of a trace under an attempt's id, by depth, code and id. */
 export async function insertLotChunks(
@@ -83,13 +88,13 @@ export async function insertLotChunks(
   attemptId: string,
   { ids, depths }: TraceLots,
 ): Promise<StoredLots> {
-  const parameters = [attemptId, `{${ids.join()}}`, `{${depths.join()}}`];
+  const parameters = [`{${ids.join()}}`, `{${depths.join()}}`, attemptId];
   return oneRow(await sql.unsafe<StoredLots[]>(INSERT_LOTS, parameters, { prepare: true }));
 }
 
-const INSERT_LINKS = `
-  with member as (
-    select * from unnest($2::uuid[], $3::int[]) with ordinality member (id, side, place)
+const FIND_LINKS = `
+  member as (
+    select * from unnest($1::uuid[], $2::int[]) with ordinality member (id, side, place)
   ), found as (
     select link.*, parent.place as parent_place, child.place as child_place
     from member parent
@@ -100,16 +105,20 @@ const INSERT_LINKS = `
     select ${LINK_LINE} as line, int4send(parent_place::int) || int4send(child_place::int) as ends,
       row_number() over (order by parent_place, child_place, id) - 1 as place
     from found
-  ), chunks as materialized (${chunksOf("lines", "string_agg(ends, '') as ends")}), kept as (
-    insert into lotline.trace_chunks (run, kind, number, first_line, lines, body)
-    select $1::uuid, 'links', ${FIRST_OF_LINKS} + number, first_line, lines, body from chunks
-  )
-  select coalesce(sum(lines), 0)::int as links, string_agg(ends, '') as ends, (
+  ), chunks as materialized (${chunksOf("lines", "string_agg(ends, '') as ends")})`;
+const SUM_UP_LINKS = `
+  select coalesce(sum(lines), 0)::int as links, (
     (select count(*) from member join lot_genealogy link on link.parent_lot_id = member.id
       where side & 2 <> 0 and link.child_lot_id is null) +
     (select count(*) from member join lot_genealogy link on link.child_lot_id = member.id
       where side & 1 <> 0 and link.parent_lot_id is null)
-  )::int as "halfLinks" from chunks`;
+  )::int as "halfLinks", string_agg(ends, '') as ends from chunks`;
+
+const INSERT_LINKS = `
+  with ${FIND_LINKS}, kept as (
+    insert into lotline.trace_chunks (run, kind, number, first_line, lines, body)
+    select $3::uuid, 'links', ${FIRST_OF_LINKS} + number, first_line, lines, body from chunks
+  ) ${SUM_UP_LINKS}`;
 
 interface StoredLinks {
   readonly links: number;
@@ -126,13 +135,21 @@ export async function insertLinkChunks(
   attemptId: string,
   { ids, directions }: TraceLots,
 ): Promise<StoredLinks> {
-  const parameters = [attemptId, `{${ids.join()}}`, `{${directions.join()}}`];
+  const parameters = [`{${ids.join()}}`, `{${directions.join()}}`, attemptId];
   const rows = await sql.unsafe<{ links: number; ends: Uint8Array | null; halfLinks: number }[]>(
     INSERT_LINKS,
     parameters,
     { prepare: true },
   );
-  const { links, ends, halfLinks } = oneRow(rows);
+  return withEnds(oneRow(rows));
+}
+
+interface SummedLinks extends Pick<StoredLinks, "links" | "halfLinks"> {
+  /** Of all links, 8 bytes each. */
+  readonly ends: Uint8Array | null;
+}
+
+function withEnds({ links, ends, halfLinks }: SummedLinks): StoredLinks {
   const parents = new Int32Array(links);
   const children = new Int32Array(links);
   if (ends !== null) {
@@ -144,6 +161,114 @@ export async function insertLinkChunks(
     }
   }
   return { links, halfLinks, parents, children };
+}
+
+/** A chunk on its way from a replica to the primary. */
+export interface TraceChunk extends Chunk {
+  readonly number: number;
+  readonly lines: number;
+  /** Null for links. */
+  readonly lot_ids: string | null;
+}
+
+/** Receives chunks one by one. */
+export type ChunkSink = (chunk: TraceChunk) => Promise<unknown>;
+
+const READ_LOTS = `
+  with ${FIND_LOTS}, summary as (${SUM_UP_LOTS})
+  select 'lots' as kind, number::int, first_line::int, lines::int, body, lot_ids::text,
+    null::jsonb as summary
+  from (${LOT_CHUNKS}) chunk
+  union all
+  select null, null, null, null, null, null, to_jsonb(summary) from summary`;
+
+/** {@link insertLotChunks} for a server that can't be written: in a transaction, to a sink. */
+export async function readLotChunks(
+  sql: Sql,
+  { ids, depths }: TraceLots,
+  sink: ChunkSink,
+): Promise<StoredLots> {
+  const parameters = [`{${ids.join()}}`, `{${depths.join()}}`];
+  let summary: StoredLots | undefined;
+  await eachRow<ReadRow<StoredLots>>(sql, "trace_lots", READ_LOTS, parameters, async (row) => {
+    if (row.summary === null) await sink(row);
+    else summary = row.summary;
+  });
+  if (summary === undefined) throw new Error("the lots of a trace have no summary");
+  return summary;
+}
+
+const READ_LINKS = `
+  with ${FIND_LINKS}, summary as (${SUM_UP_LINKS})
+  select 'links' as kind, (${FIRST_OF_LINKS} + number)::int as number, first_line::int, lines::int,
+    body, null::text as lot_ids, null::jsonb as summary, null::bytea as ends
+  from chunks
+  union all
+  select null, null, null, null, null, null,
+    jsonb_build_object('links', links, 'halfLinks', "halfLinks"), ends
+  from summary`;
+
+/** {@link insertLinkChunks} for a server that can't be written: in a transaction, to a sink. */
+export async function readLinkChunks(
+  sql: Sql,
+  { ids, directions }: TraceLots,
+  sink: ChunkSink,
+): Promise<StoredLinks> {
+  const parameters = [`{${ids.join()}}`, `{${directions.join()}}`];
+  let summed: SummedLinks | undefined;
+  await eachRow<ReadRow<Omit<SummedLinks, "ends">> & Pick<SummedLinks, "ends">>(
+    sql,
+    "trace_links",
+    READ_LINKS,
+    parameters,
+    async (row) => {
+      if (row.summary === null) await sink(row);
+      else summed = { ...row.summary, ends: row.ends };
+    },
+  );
+  if (summed === undefined) throw new Error("the links of a trace have no summary");
+  return withEnds(summed);
+}
+
+/** A chunk, or the summary of all. */
+type ReadRow<Summary> = TraceChunk & { readonly summary: Summary | null };
+
+/** Rows that are read at once: a row has up to a MB. */
+const ROWS_AT_ONCE = 4;
+
+async function eachRow<Row>(
+  sql: Sql,
+  name: string,
+  query: string,
+  parameters: string[],
+  work: (row: Row) => Promise<void>,
+): Promise<void> {
+  await sql.unsafe(`declare ${name} no scroll cursor for ${query}`, parameters);
+  for (;;) {
+    const rows = await sql.unsafe<Row[]>(`fetch ${ROWS_AT_ONCE} from ${name}`);
+    for (const row of rows) await work(row);
+    if (rows.length < ROWS_AT_ONCE) break;
+  }
+  await sql.unsafe(`close ${name}`);
+}
+
+/**
+ * Stores a chunk that a replica's snapshot has given.
+ *
+ * @param isAlone whether it is its own transaction, which doesn't wait for the disk: what makes the
+ * chunk count does
+ */
+export async function insertChunk(
+  sql: Sql,
+  attemptId: string,
+  { kind, number, first_line, lines, body, lot_ids }: TraceChunk,
+  isAlone: boolean,
+): Promise<void> {
+  await sql`
+    insert into lotline.trace_chunks (run, kind, number, first_line, lines, body, lot_ids)
+    select ${attemptId}::uuid, ${kind}, ${number}::int, ${first_line}::int, ${lines}::int, ${body},
+      ${lot_ids}::text::uuid[]
+    where not ${isAlone} or set_config('synchronous_commit', 'off', true) = 'off'`;
 }
 
 interface Chunk {

@@ -2,6 +2,7 @@ import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
 import { timed } from "./query_deadline.ts";
+import type { ReplicaMark } from "./replica_marks.ts";
 
 /** The kind of job that takes a trace; its arguments are `{ traceId }`. */
 export const DEEP_TRACE_KIND = "deep_trace";
@@ -51,17 +52,39 @@ export interface StoredTrace extends Omit<DeepTrace, "result"> {
  */
 export async function insertTrace(
   sql: Sql,
-  { id, lotCode, direction, maxDepth, atMost }: TraceRequest,
+  request: TraceRequest,
   requestedBy: string | null,
 ): Promise<string | undefined> {
   // Without waiting for the disk: its id was not sent yet.
   const [row] = await timed(sql)<{ lot_id: string }[]>`
+    ${insertion(sql, request, requestedBy, "off")} returning lot_id`;
+  return row?.lot_id;
+}
+
+const insertion = (
+  sql: Sql,
+  { id, lotCode, direction, maxDepth, atMost }: TraceRequest,
+  requestedBy: string | null,
+  commit: "off" | "local",
+) =>
+  sql`
     insert into lotline.traces (id, lot_id, lot_code, direction, max_depth, at_most, requested_by)
     select ${id}, lots.id, lot_code, ${direction}, ${maxDepth}, ${atMost}, ${requestedBy}
     from lots
-    where lot_code = ${lotCode} and set_config('synchronous_commit', 'off', true) = 'off'
-    returning lot_id`;
-  return row?.lot_id;
+    where lot_code = ${lotCode} and set_config('synchronous_commit', ${commit}, true) = ${commit}`;
+
+/** {@link insertTrace} for a trace that is to be taken on a replica, with its mark. */
+export async function insertMarkedTrace(
+  sql: Sql,
+  request: TraceRequest,
+  requestedBy: string | null,
+): Promise<{ readonly lotId: string; readonly mark: ReplicaMark } | undefined> {
+  // On the disk of the primary: no replica gets it before.
+  const [row] = await timed(sql)<{ lotId: string; asOf: string; snapshot: string }[]>`
+    ${insertion(sql, request, requestedBy, "local")}
+    returning lot_id as "lotId", lotline.iso_moment(created_at) as "asOf", snapshot::text`;
+  return row &&
+    { lotId: row.lotId, mark: { trace: request.id, id: row.snapshot, asOf: row.asOf } };
 }
 
 /**
@@ -146,22 +169,25 @@ export async function deleteTrace(sql: Sql, id: string): Promise<void> {
 
 /**
  * The trace of a job, unless it is gone or done, for an attempt that begins now. Its snapshot is stored
- * unless the job belongs to another attempt by now.
+ * unless the job belongs to another attempt by now. With its mark for a replica.
  */
 export async function beginTrace(
   sql: Sql,
   id: string,
   run: string,
-): Promise<OpenTrace | undefined> {
-  const [trace] = await timed(sql)<OpenTrace[]>`
+): Promise<{ readonly trace: OpenTrace; readonly mark: ReplicaMark } | undefined> {
+  const [row] = await timed(sql)<(OpenTrace & { snapshot: string; asOf: string })[]>`
     with begun as (
       update lotline.traces set snapshot = pg_current_snapshot()
       from lotline.jobs
       where traces.id = ${id} and run is null and jobs.id = job_id and token = ${run}
     )
-    select id, lot_id as "lotId", direction, max_depth as "maxDepth", at_most as "atMost"
+    select id, lot_id as "lotId", direction, max_depth as "maxDepth", at_most as "atMost",
+      pg_current_snapshot()::text as snapshot, lotline.iso_moment(now()) as "asOf"
     from lotline.traces where id = ${id} and run is null`;
-  return trace;
+  if (row === undefined) return undefined;
+  const { snapshot, asOf, ...trace } = row;
+  return { trace, mark: { trace: id, id: snapshot, asOf } };
 }
 
 /** Stores a trace's result; returns false when the trace is gone or done already. */

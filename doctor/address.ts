@@ -6,13 +6,16 @@ import { adviceFor, note, ok, warning } from "./findings.ts";
 
 const TIMEOUT_MS = 2_000;
 
+/** Which server of this address is read makes no difference. */
+const ANY_HOST = "DATABASE_REPLICA_URL";
+
 /** What DATABASE_URL says that may be a mistake; an invalid one is a finding of the settings. */
 export const addresses: LocalCheck = {
   name: "address",
   async run({ addresses }) {
     const findings = await Promise.all(addresses.map(async ({ setting, address }) => [
       ...addressFindings(setting, address),
-      ...address.hosts.length === 1
+      ...address.hosts.length === 1 || setting === ANY_HOST
         ? []
         : hostFindings(setting, await readHostStates(address, TIMEOUT_MS)),
     ]));
@@ -24,7 +27,7 @@ function addressFindings(setting: string, address: Address): readonly Finding[] 
   const { hosts, target, ignored } = address;
   return [
     ok("address", `${setting} leads to ${safeName(address)}`),
-    ...(hosts.length === 1 || target !== "any" ? [] : [
+    ...(hosts.length === 1 || target !== "any" || setting === ANY_HOST ? [] : [
       warning(
         "address",
         `${setting} has ${hosts.length} hosts, and a standby may be used`,

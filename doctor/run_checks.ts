@@ -16,6 +16,7 @@ import { keys } from "./keys.ts";
 import { locks } from "./locks.ts";
 import { direct, pooler } from "./pooler.ts";
 import { processes } from "./processes.ts";
+import { replica } from "./replica.ts";
 import { restore } from "./restore.ts";
 import { rights } from "./rights.ts";
 import { connections, disk, versions } from "./server.ts";
@@ -24,7 +25,15 @@ import { clocks, timeZone } from "./times.ts";
 import { valkey } from "./valkey.ts";
 import { jobs, outbox, schedule } from "./work.ts";
 
-const LOCAL: readonly LocalCheck[] = [addresses, pooler, direct, certificates, keys, valkey];
+const LOCAL: readonly LocalCheck[] = [
+  addresses,
+  pooler,
+  direct,
+  replica,
+  certificates,
+  keys,
+  valkey,
+];
 const OF_DATABASE: readonly DatabaseCheck[] = [
   encryption,
   versions,

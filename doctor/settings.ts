@@ -55,15 +55,18 @@ function readValid(environment: Environment) {
   const isOfApi = Boolean(environment.AUTH_MODE) || isFile(environment.JWT_KEYS_FILE);
   const databaseUrl = databaseUrlOf(environment);
   const directUrl = valueOf("DATABASE_DIRECT_URL", WorkerSettings.shape.DATABASE_DIRECT_URL);
+  const replicaUrl = replicaUrlOf(environment);
   return {
     /** Whether they are an API's, otherwise a worker's. */
     isOfApi,
     databaseUrl,
     directUrl,
+    replicaUrl,
     /** Each with its setting. */
     addresses: [
       { setting: "DATABASE_URL", url: databaseUrl },
       { setting: "DATABASE_DIRECT_URL", url: directUrl },
+      { setting: "DATABASE_REPLICA_URL", url: replicaUrl },
     ].flatMap(({ setting, url }) =>
       url === undefined ? [] : [{ setting, address: parseAddress(url) }]
     ),
@@ -89,6 +92,11 @@ function isFile(path: string | undefined): boolean {
   } catch {
     return false;
   }
+}
+
+function replicaUrlOf({ DATABASE_REPLICA_URL }: Environment): string | undefined {
+  const schema = WorkerSettings.pick({ DATABASE_REPLICA_URL: true });
+  return parseSettings(schema, { DATABASE_REPLICA_URL }, () => {}).settings?.DATABASE_REPLICA_URL;
 }
 
 /** The address as the other programs get it, also when another setting is invalid. */

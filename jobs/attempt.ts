@@ -3,11 +3,13 @@ import type { Sql } from "../db/sql.ts";
 import { type ClaimedJob, completeJob, completeJobWith, endAttempt } from "../db/job_attempts.ts";
 import type { JobState } from "../db/jobs.ts";
 import { isStatementTimeout, isUnavailable } from "../db/pg_errors.ts";
+import type { Replica } from "../db/replica.ts";
 import { describeError, type Log, type LogEvent, type LogLevel } from "../log.ts";
 import { delay } from "../timing.ts";
 import type { Effect, JobContext, JobDefinition } from "./define_job.ts";
 import { holdLease, type Lease, retryWithinMs } from "./lease.ts";
 import { JobStoppedError, type NextState, nextState, type Outcome } from "./outcome.ts";
+import { runOnReplica } from "./replica_task.ts";
 import type { Threads } from "./threads.ts";
 
 export interface AttemptDeps {
@@ -17,6 +19,7 @@ export interface AttemptDeps {
   readonly sql: Sql;
   /** For the jobs of this kind. */
   readonly threads: Threads;
+  readonly replica?: Replica | undefined;
   readonly log: Log;
   readonly leaseMs: number;
   /** Stops the job and releases it. */
@@ -88,7 +91,7 @@ async function outcomeOf(
   job: ClaimedJob,
   definition: JobDefinition,
   completion: ReturnType<typeof createCompletion>,
-  { lease, signal, sql, threads, log }: RunningDeps,
+  { lease, signal, sql, threads, replica, log }: RunningDeps,
 ): Promise<Outcome> {
   const now = Date.now();
   const quietUntil = job.priority === 0 ? undefined : definition.quietUntil?.(now);
@@ -100,7 +103,8 @@ async function outcomeOf(
   }
   const context: JobContext = {
     sql,
-    onThread: (task, args) => threads.run(task, args, { signal, progress: lease.report }),
+    onThread: (task, args, mark = { job: job.id, token: job.token }) =>
+      runOnReplica({ threads, replica }, task, args, mark, { signal, progress: lease.report }),
     attemptId: job.token,
     signal,
     progress: lease.report,

@@ -45,6 +45,7 @@ export const WorkerSettings = SharedSettings.pick({
   DATABASE_URL: true,
   DATABASE_POOLER: true,
   DATABASE_DIRECT_URL: true,
+  DATABASE_REPLICA_URL: true,
   DATABASE_POOL_MAX: true,
   VALKEY_URL: true,
   VALKEY_CA_FILE: true,

@@ -10,9 +10,10 @@ export const deepTrace = defineJob({
   timeoutMs: 600_000,
   concurrency: 2,
   async run({ traceId }, { sql, onThread, attemptId, complete }) {
-    const trace = await beginTrace(sql, traceId, attemptId);
-    if (trace === undefined) return;
-    const result = await onThread("takeTrace", { trace, run: attemptId });
+    const begun = await beginTrace(sql, traceId, attemptId);
+    if (begun === undefined) return;
+    const { trace, mark } = begun;
+    const result = await onThread("takeTrace", { trace, run: attemptId }, mark);
     await complete((tx) => finishTrace(tx, traceId, result));
   },
 });

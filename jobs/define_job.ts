@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { ReplicaMark } from "../db/replica_marks.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../log.ts";
 import type { ArgsOf, HeavyTasks, ResultOf } from "./heavy_tasks.ts";
@@ -13,13 +14,16 @@ export type Effect = (tx: Sql) => Promise<unknown>;
 export interface JobContext {
   readonly sql: Sql;
   /**
-   * Runs a heavy task on a thread of its own, which reports its progress; see heavy_tasks.ts.
+   * Runs a heavy task on a thread of its own, which reports its progress; see heavy_tasks.ts. It reads
+   * the replica, if there is one that can be read.
    *
+   * @param mark what a replica has to show; by default what was committed when the job was claimed
    * @throws the task's error; the signal's reason as soon as it is aborted
    */
   onThread<N extends keyof HeavyTasks>(
     task: N,
     args: ArgsOf<HeavyTasks[N]>,
+    mark?: ReplicaMark,
   ): Promise<ResultOf<HeavyTasks[N]>>;
   /** Rows that are stored under this id count only if the attempt finishes the job. */
   readonly attemptId: string;

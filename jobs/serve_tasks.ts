@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import { createSessionPool } from "../db/session_pool.ts";
+import type { ReplicaMark } from "../db/replica_marks.ts";
 import { openSession } from "../db/session.ts";
 import type { TaskContext, Tasks } from "./heavy_tasks.ts";
 
@@ -8,6 +9,8 @@ export type Progress = Parameters<TaskContext["progress"]>[0];
 
 export interface ThreadSettings {
   readonly databaseUrl: string;
+  /** Of the replica that tasks may read. */
+  readonly replicaUrl?: string | undefined;
   /** The `application_name` of its connections. */
   readonly name: string;
   readonly statementTimeoutMs: number;
@@ -17,6 +20,8 @@ export interface ThreadSettings {
 export interface TaskRequest {
   readonly task: string;
   readonly args: never;
+  /** What the replica has to show, if the task is to read there. */
+  readonly mark?: ReplicaMark | undefined;
   /** One `Int32`; not 0: the task must stop. A message would not reach a thread that computes. */
   readonly stop: SharedArrayBuffer;
 }
@@ -60,22 +65,26 @@ const PROGRESS_MS = 100;
 
 /** The body of a thread's program: runs the tasks that it is sent, one at a time. */
 export function serveTasks(tasks: Tasks): void {
-  const { databaseUrl, name, statementTimeoutMs }: ThreadSettings = workerData;
-  const sessions = createSessionPool(
-    (onEnd) =>
-      openSession(databaseUrl, {
-        name,
-        statementTimeoutMs,
-        idleTimeoutMs: SESSION_IDLE_MS,
-        connectTimeoutMs: CONNECT_TIMEOUT_MS,
-        onEnd,
-      }),
-    IDLE_SESSION_MS,
-    databaseUrl,
-  );
+  const { databaseUrl, replicaUrl, name, statementTimeoutMs }: ThreadSettings = workerData;
+  const sessionsOf = (url: string, readOnly: boolean) =>
+    createSessionPool(
+      (onEnd) =>
+        openSession(url, {
+          name,
+          statementTimeoutMs,
+          idleTimeoutMs: SESSION_IDLE_MS,
+          connectTimeoutMs: CONNECT_TIMEOUT_MS,
+          readOnly,
+          onEnd,
+        }),
+      IDLE_SESSION_MS,
+      url,
+    );
+  const sessions = sessionsOf(databaseUrl, false);
+  const replicaSessions = replicaUrl === undefined ? undefined : sessionsOf(replicaUrl, true);
   const send = (message: ThreadMessage<unknown>) => parentPort?.postMessage(message);
 
-  parentPort?.on("message", async ({ task, args, stop }: TaskRequest) => {
+  parentPort?.on("message", async ({ task, args, mark, stop }: TaskRequest) => {
     const flag = new Int32Array(stop);
     const checkpoint = () => {
       if (Atomics.load(flag, 0) !== 0) throw new Error("the task is stopped");
@@ -83,6 +92,7 @@ export function serveTasks(tasks: Tasks): void {
     const reporter = createReporter((progress) => send({ progress }));
     const context: TaskContext = {
       sessions,
+      replica: mark && replicaSessions && { sessions: replicaSessions, mark },
       checkpoint,
       progress(soFar) {
         checkpoint();

@@ -1,5 +1,6 @@
 import { addAbortListener } from "node:events";
 import { Worker } from "node:worker_threads";
+import type { ReplicaMark } from "../db/replica_marks.ts";
 import { createSessionPool } from "../db/session_pool.ts";
 import type { ArgsOf, HeavyTasks, ResultOf, Tasks } from "./heavy_tasks.ts";
 import type {
@@ -14,6 +15,8 @@ export interface RunOptions {
   /** Aborted to stop the task and its thread. */
   readonly signal: AbortSignal;
   readonly progress: (soFar: Progress) => void;
+  /** What the replica has to show, if the task is to read there. */
+  readonly mark?: ReplicaMark | undefined;
 }
 
 export type Threads = ReturnType<typeof createThreads<HeavyTasks>>;
@@ -76,7 +79,7 @@ function startThread(program: URL, settings: ThreadSettings, onEnd: () => void):
   });
 
   return {
-    async run(task, args, { signal, progress }) {
+    async run(task, args, { signal, progress, mark }) {
       signal.throwIfAborted();
       const stop = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
       const outcome = Promise.withResolvers<never>();
@@ -91,7 +94,7 @@ function startThread(program: URL, settings: ThreadSettings, onEnd: () => void):
         else if ("error" in message) outcome.reject(fromPlainError(message.error));
         else outcome.resolve(message.result);
       };
-      const request: TaskRequest = { task, args, stop };
+      const request: TaskRequest = { task, args, mark, stop };
       worker.postMessage(request);
       return await outcome.promise;
     },

@@ -1,6 +1,13 @@
 import type { Direction } from "../db/lot_genealogy.ts";
 import { listCodes } from "../db/lots.ts";
-import { insertLinkChunks, insertLotChunks, type TraceLots } from "../db/trace_chunks.ts";
+import {
+  type ChunkSink,
+  insertLinkChunks,
+  insertLotChunks,
+  readLinkChunks,
+  readLotChunks,
+  type TraceLots,
+} from "../db/trace_chunks.ts";
 import type { OpenTrace, TraceResult } from "../db/traces.ts";
 import { findCycles, type OnSteps } from "./cycles.ts";
 import type { Snapshot, SnapshotOptions } from "./snapshot.ts";
@@ -24,6 +31,8 @@ export interface TakeOptions {
   readonly onCycleSteps?: OnSteps | undefined;
   /** Does some work at the snapshot's moment, concurrently if it has another session. */
   onSecondSession<T>(snapshot: Snapshot, work: (same: Snapshot) => Promise<T>): Promise<T>;
+  /** Stores the lots and links of a snapshot on a replica, which can't; by default its server does. */
+  readonly sink?: ChunkSink | undefined;
 }
 
 /**
@@ -33,17 +42,21 @@ export interface TakeOptions {
 export async function takeTrace(
   snapshot: Snapshot,
   trace: OpenTrace,
-  { attemptId, onLevel, onCycleSteps, onSecondSession }: TakeOptions,
+  { attemptId, onLevel, onCycleSteps, onSecondSession, sink }: TakeOptions,
 ): Promise<TraceResult> {
   const { sql, asOf, id } = snapshot;
   const nodes = await findTraceNodes(snapshot, trace, onLevel);
   // A truncated walk ends before it reports its last level.
   onLevel(nodes.ids.length, nodes.depths.at(-1) ?? 0);
-  // In this order: the second session needs a statement on this one before it is busy.
-  const [{ links, halfLinks, ...ends }, { lots, depthReached, totals }] = await Promise.all([
-    onSecondSession(snapshot, (same) => insertLinkChunks(same.sql, attemptId, nodes)),
-    insertLotChunks(sql, attemptId, nodes),
-  ]);
+  const [{ links, halfLinks, ...ends }, { lots, depthReached, totals }] = sink === undefined
+    // In this order: the second session needs a statement on this one before it is busy.
+    ? await Promise.all([
+      onSecondSession(snapshot, (same) => insertLinkChunks(same.sql, attemptId, nodes)),
+      insertLotChunks(sql, attemptId, nodes),
+    ])
+    // One after the other: a failure leaves no statement for after the transaction. On one session,
+    // since a second one may lead to another replica.
+    : [await readLinkChunks(sql, nodes, sink), await readLotChunks(sql, nodes, sink)];
   const { cycles, truncated } = shortened(
     findCycles({ ...ends, lots: nodes.ids.length, maxCycles: MAX_CYCLES, onSteps: onCycleSteps }),
   );

@@ -5,6 +5,7 @@ import {
   deleteTrace,
   findSameTrace,
   findTraceById,
+  insertMarkedTrace,
   insertTrace,
   queueTrace,
   type StoredTrace,
@@ -51,10 +52,15 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
       };
       const same = await findSameTrace(sql, request, account, key);
       if (same !== undefined) return same;
-      const lotId = await insertTrace(sql, request, caller);
-      if (lotId === undefined) throw await unknownLot(sql, lot_code);
+      const inserted = inlineTracer.readsReplica
+        ? await insertMarkedTrace(sql, request, caller)
+        : await insertTrace(sql, request, caller);
+      if (inserted === undefined) throw await unknownLot(sql, lot_code);
+      const { lotId, mark } = typeof inserted === "string"
+        ? { lotId: inserted, mark: undefined }
+        : inserted;
       try {
-        const isDone = await inlineTracer.take({ ...request, lotId }, signal, key);
+        const isDone = await inlineTracer.take({ ...request, lotId }, signal, key, mark);
         // Only this response names the trace, and the client has gone.
         signal.throwIfAborted();
         if (isDone) return id;

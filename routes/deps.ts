@@ -4,6 +4,7 @@ import type { SignIn } from "../auth/sign_in.ts";
 import type { WatchedKeys } from "../auth/watched_keys.ts";
 import type { TraceCache } from "../cache/trace_cache.ts";
 import type { Valkey } from "../cache/valkey.ts";
+import type { Replica } from "../db/replica.ts";
 import type { Sql } from "../db/sql.ts";
 import type { TimeZone } from "../db/time_zone.ts";
 import type { DatabaseWatch } from "../db/watch_database.ts";
@@ -20,6 +21,7 @@ export interface RouteDeps {
   /** Of times without an offset. */
   readonly timeZone: Pick<TimeZone, "name" | "rules">;
   readonly database: DatabaseWatch;
+  readonly replica?: Replica | undefined;
   readonly valkey?: Valkey | undefined;
   readonly traceCache?: TraceCache | undefined;
   readonly inlineTracer: InlineTracer;

@@ -13,6 +13,8 @@ export const Readiness = z.strictObject({
   status: z.literal("ready"),
   valkey: z.enum(["up", "away", "off"]),
   valkey_problem: z.string().optional(),
+  replica: z.enum(["up", "not_read"]).optional(),
+  replica_problem: z.string().optional(),
 }).openapi("Readiness");
 
 const liveness = readRoute("getLiveness", "/livez", success(Liveness));
@@ -27,10 +29,10 @@ export const getLiveness = (app: App) =>
 
 /**
  * For load balancers: 503 while PostgreSQL doesn't respond, is read-only or lacks migrations, with the
- * cause, and once the process is stopping. The response reports Valkey (`off` when none is configured), but a process without Valkey is
- * ready.
+ * cause, and once the process is stopping. The response reports Valkey (`off` when none is configured)
+ * and the replica (nothing when none is), but a process without them is ready.
  */
-export const getReadiness = (app: App, { sql, database, valkey, stopping }: RouteDeps) =>
+export const getReadiness = (app: App, { sql, database, replica, valkey, stopping }: RouteDeps) =>
   operation(app, readiness, async (c) => {
     if (stopping.aborted) throw new ApiError("stopping", "The process is stopping");
     const [{ reason }, findings] = await Promise.all([
@@ -44,8 +46,16 @@ export const getReadiness = (app: App, { sql, database, valkey, stopping }: Rout
       status: "ready",
       valkey: state,
       ...(reason !== undefined && { valkey_problem: reason }),
+      ...replicaFields(replica?.problem, replica !== undefined),
     });
   });
+
+function replicaFields(problem: string | undefined, isSet: boolean) {
+  if (!isSet) return {};
+  return problem === undefined
+    ? { replica: "up" as const }
+    : { replica: "not_read" as const, replica_problem: problem };
+}
 
 function notReady(failures: readonly [Finding, ...Finding[]]): ApiError {
   const [{ message, problem, cause }] = failures;

@@ -54,6 +54,7 @@ export const MOSTLY_WAITING: readonly string[] = [
   "faults/jobs_without_postgres_test.ts",
   "faults/jobs_without_valkey_test.ts",
   "faults/postgres_test.ts",
+  "faults/replica_test.ts",
   "faults/revocation_test.ts",
   "faults/rolling_update_test.ts",
   "faults/shared_valkey_test.ts",

@@ -55,12 +55,14 @@ export async function signalCluster(
 /**
  * A primary with Lotline's tables and a standby that has received everything that is acknowledged, of
  * PostgreSQL 17. Disposing ends both.
+ *
+ * @param settings of both servers
  */
-export async function startPair() {
+export async function startPair(settings: Readonly<Record<string, string>> = FAST) {
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
   openForServers(folder);
   const [first, second] = [join(folder, "first"), join(folder, "second")];
-  const primary = await startPostgres({ major: 17, dataDir: first, settings: FAST });
+  const primary = await startPostgres({ major: 17, dataDir: first, settings });
   await migrate(primary.url, () => {});
   // The npm package has no pg_basebackup.
   await primary.stop();
@@ -71,7 +73,10 @@ export async function startPair() {
   const standby = await startPostgres({
     major: 17,
     dataDir: second,
-    settings: { ...FAST, primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres` },
+    settings: {
+      ...settings,
+      primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres`,
+    },
   });
   await eventually("the standby follows", () =>
     on(primary, async (sql) => {
