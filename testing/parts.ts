@@ -65,5 +65,6 @@ export const TOOLS: readonly string[] = [
   "faults",
   "odd_requests",
   "practice",
+  "releasing",
   "testing",
 ];
