@@ -65,26 +65,23 @@ async function problemsOfVersion(
   sections: readonly Section[],
   last: Release | undefined,
 ): Promise<string[]> {
-  const problems: string[] = [];
-  const newest = sections.find(({ name }) => name !== UNRELEASED)?.name;
+  const newest = sections.find(({ name }) => semver.valid(name) !== null)?.name;
   if (newest !== undefined && last?.tag !== `v${newest}`) {
-    problems.push(
+    return [
       `CHANGELOG.md has ${newest}, but git has no tag v${newest} before HEAD: git fetch --tags`,
-    );
+    ];
   }
-  const released = last?.tag.slice(1) ?? newest;
+  const released = last?.tag.slice(1);
   if (released !== undefined && !semver.gt(version, released)) {
-    problems.push(`${version} isn't greater than ${released}, the last release`);
+    return [`${version} isn't greater than ${released}, the last release`];
   }
   const current = await readVersion(root);
   if (semver.lt(version, current)) {
-    problems.push(`${version} is less than ${current}, which deno.json has`);
+    return [`${version} is less than ${current}, which deno.json has`];
   }
   // On another branch, so it isn't the last one before HEAD.
-  if (await git(root, "tag", "--list", `v${version}`) !== "") {
-    problems.push(`The tag v${version} is there already`);
-  }
-  return problems;
+  const isTaken = await git(root, "tag", "--list", `v${version}`) !== "";
+  return isTaken ? [`The tag v${version} is there already`] : [];
 }
 
 function problemsOfChangelog([unreleased]: readonly Section[]): string[] {
