@@ -18,6 +18,7 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "db/migrate_main_test.ts",
   "db/migrate_test.ts",
   "dev/modules_test.ts",
+  "releasing",
   "testing",
 ];
 
@@ -26,6 +27,7 @@ export const ONLY_IN_WHOLE_TREE: readonly string[] = [
   "contract-tests/breaking_test.ts",
   "contract-tests/generators_test.ts",
   "contract-tests/released_test.ts",
+  "releasing",
 ];
 
 /**
