@@ -10,9 +10,13 @@ import { startSocketServer, unusedAddress } from "../testing/test_server.ts";
 import { connect } from "./connect.ts";
 import { openSession } from "./session.ts";
 
+/** Long enough for a busy machine, short enough to wait for with servers that are silent. */
+const CONNECT_TIMEOUT_MS = 2_000;
+
 /** The port of the server that a connection ends at, or why there is none. */
 async function resultOf(address: string): Promise<unknown> {
-  await using session = openSession(address, { name: "lotline-test", connectTimeoutMs: 500 });
+  const options = { name: "lotline-test", connectTimeoutMs: CONNECT_TIMEOUT_MS };
+  await using session = openSession(address, options);
   try {
     const [row] = await session.sql`select current_setting('port')::int as port`;
     return row?.port;

@@ -78,6 +78,43 @@ Deno.test("behind nginx and Caddy, a rolling restart of two APIs fails no reques
   strictEqual(await protocolOf(proxies.nginx, authority.cert), "2");
 });
 
+// Java's HttpClient asks for it with its first request over plain HTTP. Deno's server refuses such a
+// request with a body, before Lotline sees it.
+Deno.test("behind nginx and Caddy, a request that asks for another protocol is an ordinary one", async () => {
+  await using folder = await temporaryFolder();
+  const authority = await makeAuthority(folder.path);
+  const certificate = await authority.issue({ names: ["DNS:localhost"] });
+  await using api = await startApi();
+  const apiPort = Number(new URL(api.url).port);
+  const ports = [apiPort, apiPort] as const;
+  await using nginx = await startNginx({ ports, port: freePort(), certificate });
+  await using caddy = await startCaddy({ ports, port: freePort(), certificate });
+  for (const protocol of ["h2c", "websocket", "TLS/1.0"]) {
+    for (const { port } of [nginx, caddy]) {
+      const lot = JSON.stringify({ lot_code: `${protocol}-${port}` });
+      strictEqual(await statusOfUpgrade(port, { protocol, body: lot, authority }), "201");
+    }
+  }
+});
+
+/** What curl gets for a new lot over HTTP/1.1 that asks for another protocol. */
+async function statusOfUpgrade(
+  port: number,
+  { protocol, body, authority }: {
+    readonly protocol: string;
+    readonly body: string;
+    readonly authority: { readonly cert: string };
+  },
+): Promise<string> {
+  const headers = ["Content-Type: application/json", "Connection: Upgrade", `Upgrade: ${protocol}`];
+  const { stdout } = await new Deno.Command("curl", {
+    args: ["-s", "--http1.1", "--cacert", authority.cert, "-o", "/dev/null", "-w", "%{http_code}"]
+      .concat(headers.flatMap((header) => ["-H", header]))
+      .concat("-d", body, `https://localhost:${port}/api/lots`),
+  }).output();
+  return new TextDecoder().decode(stdout);
+}
+
 async function firstLot({ port }: Proxy, client: Deno.HttpClient): Promise<string> {
   const response = await fetch(`https://localhost:${port}/api/lots`, {
     client,

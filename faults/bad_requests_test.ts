@@ -118,6 +118,11 @@ const FRAMES: [what: string, headers: string, body: string, statuses: number[]][
   ["a chunk of 17 digits", CHUNKED, `${"f".repeat(17)}\r\n{}\r\n0\r\n\r\n`, [0, 400]],
 ];
 
+for (const protocol of ["h2c", "websocket"]) {
+  const headers = `Connection: Upgrade\r\nUpgrade: ${protocol}\r\nContent-Length: 2\r\n`;
+  FRAMES.push([`a body with a request for ${protocol}`, headers, "{}", [400]]);
+}
+
 for (const [what, headers, body, statuses] of FRAMES) {
   Deno.test(`${what} is refused, on every path that takes a POST`, async () => {
     for (const path of POSTS) await refuseUnseen(framed(path, headers, body), statuses);
