@@ -78,7 +78,7 @@ const Advisories = z.record(
   })),
 );
 const PATH = "-/npm/v1/security/advisories/bulk";
-const PATIENCE_MS = 30_000;
+const TIMEOUT_MS = 30_000;
 
 /**
  * Sends the packages' names and versions to the registry, as `npm audit` does.
@@ -111,7 +111,7 @@ async function send(registry: string, body: unknown): Promise<unknown> {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const text = await response.text();
     if (!response.ok) throw unanswered(`it responds ${response.status}, as mirrors often do`);

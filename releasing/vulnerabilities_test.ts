@@ -66,7 +66,7 @@ const SILENT: [what: string, respond: (request: Request) => Response, problem: R
 ];
 
 for (const [what, respond, problem] of SILENT) {
-  Deno.test(`a registry that ${what} has checked nothing, and that is no good news`, async () => {
+  Deno.test(`a registry that ${what} is an error: nothing was checked`, async () => {
     await using npm = registry(respond);
     const found = findVulnerabilities(npm.url, [installed("hono", "4.9.6")]);
     await rejects(
