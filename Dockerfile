@@ -5,9 +5,10 @@ FROM denoland/deno:alpine-2.9.6
 
 WORKDIR /app
 
-# Everything below belongs to root: the processes run as "deno" and can't change their own code.
+# Everything below belongs to root and can be read by any user: the processes can't change their own
+# code, and need no user of a name.
 COPY deno.json deno.lock openapi.yaml ./
-COPY main.ts worker.ts app.ts byte_buffer.ts client_address.ts clock.ts command_line.ts config.ts errors.ts batcher.ts host.ts json.ts link_target.ts listen_error.ts log.ts metrics.ts read_bytes.ts task_help.ts terminal.ts timing.ts uncaught_errors.ts version.ts ./
+COPY main.ts worker.ts app.ts byte_buffer.ts client_address.ts clock.ts command_line.ts config.ts errors.ts batcher.ts host.ts json.ts link_target.ts listen_error.ts log.ts metrics.ts read_bytes.ts secret_files.ts shell_word.ts task_help.ts terminal.ts timing.ts uncaught_errors.ts version.ts ./
 COPY audit ./audit
 COPY auth ./auth
 COPY cache ./cache
@@ -26,7 +27,7 @@ COPY containers/fetch_packages.ts ./containers/
 
 # Only the packages that these programs import, at the versions of the lockfile.
 RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_packages.ts \
-  main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts db/grants_main.ts auth/keys_main.ts auth/user_main.ts \
+  main.ts worker.ts jobs/heavy_thread.ts db/migrate_main.ts db/grants_main.ts auth/keys_main.ts auth/restored_main.ts auth/user_main.ts \
   jobs/jobs_main.ts doctor/doctor_main.ts cutover/main.ts cutover/cli/cutover_main.ts cutover/cli/parity_main.ts cutover/legacy/main.ts \
   marked
 
@@ -36,10 +37,12 @@ RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_p
 ARG LOTLINE_COMMIT=
 ENV LOTLINE_COMMIT=$LOTLINE_COMMIT
 
-# Made here so that a new volume on it belongs to "deno".
-RUN install -d -o deno -g deno -m 0700 /keys
+# Made here so that a new volume on it belongs to the image's user. Group 0 is for platforms that run
+# containers as any number of a user, such as OpenShift.
+RUN install -d -o 1000 -g 0 -m 0770 /keys
 
-USER deno
+# By number: Kubernetes' runAsNonRoot can't tell who a name is. Any other number works as well.
+USER 1000:1000
 
 # A container needs all addresses: the published port decides who may connect.
 ENV HOST=0.0.0.0 PORT=8000 JWT_KEYS_FILE=/keys/jwt.json \

@@ -2,6 +2,7 @@ import ipaddr from "ipaddr.js";
 import { z } from "zod";
 import { parseValkeyAddress } from "./cache/address.ts";
 import { AddressError, parseAddress, withPooler } from "./db/address.ts";
+import { readSecretFiles } from "./secret_files.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -15,10 +16,11 @@ export class ConfigError extends Error {
  *
  * The schema has one field per setting. The field's `.meta` is the outermost call: `description`
  * completes "expected …", `formerly` is the setting's name in the last release. An old name is
- * accepted for one release, and `warn` gets one line that names the new name.
+ * accepted for one release, and `warn` gets one line that names the new name. `secret: true` says
+ * that the value is one: it may be in a file, which the setting of the same name with `_FILE` names.
  *
- * @throws {ConfigError} names every setting that is missing, invalid, or set to two values by its
- * two names
+ * @throws {ConfigError} names every setting that is missing, invalid, in a file that can't be used,
+ * or set to two values by its two names
  */
 export function readSettings<S extends z.ZodObject>(
   schema: S,
@@ -36,8 +38,9 @@ export function parseSettings<S extends z.ZodObject>(
   environment: Environment,
   warn: (line: string) => void,
 ): { readonly settings: z.output<S> | undefined; readonly mistakes: readonly string[] } {
+  const secrets = readSecretFiles(schema, environment);
   // An empty value in an env file means "not set".
-  const valueOf = (name: string) => environment[name] || undefined;
+  const valueOf = (name: string) => secrets.environment[name] || undefined;
   const settings = Object.entries(schema.shape).map(([name, field]) => {
     const meta = z.globalRegistry.get(field);
     const formerly = String(meta?.formerly ?? "");
@@ -56,12 +59,16 @@ export function parseSettings<S extends z.ZodObject>(
   const issues = new Map(result.error?.issues.map((issue) => [issue.path[0], issue]));
   // Mistakes do not show the value: a database URL contains a password.
   const mistakes = settings.flatMap(({ name, formerly, expected, value, isAmbiguous }) => {
+    const unusable = secrets.mistakes.get(name);
+    if (unusable !== undefined) return unusable;
     if (isAmbiguous) return `${name} differs from ${formerly}, its old name: set ${name} alone`;
     const issue = issues.get(name);
     if (issue === undefined) return [];
     if (value === undefined) return `${name} is missing: expected ${expected}`;
     const reason = issue.code === "custom" ? issue.params?.reason : undefined;
-    return `${name} is invalid: ${reason ?? `expected ${expected}`}`;
+    const file = secrets.files.get(name);
+    const source = file === undefined ? "" : ` (it was read from ${file})`;
+    return `${name} is invalid: ${reason ?? `expected ${expected}`}${source}`;
   });
   return { settings: result.data && withPoolerInAddress(result.data), mistakes };
 }
@@ -124,6 +131,7 @@ export const SharedSettings = z.object({
   }),
   DATABASE_URL: databaseUrl.meta({
     description: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
+    secret: true,
   }),
   DATABASE_POOLER: z.enum(["auto", "none", "transaction"]).default("auto").meta({
     description: "auto, none or transaction",
@@ -131,6 +139,7 @@ export const SharedSettings = z.object({
   DATABASE_DIRECT_URL: databaseUrl.optional().meta({
     description:
       "the address of PostgreSQL itself, when DATABASE_URL leads through a pooler, or nothing",
+    secret: true,
   }),
   DATABASE_POOL_MAX: wholeNumber(1, 200).default(10).meta({
     description: "a number of connections from 1 to 200",
@@ -138,6 +147,7 @@ export const SharedSettings = z.object({
   }),
   VALKEY_URL: addressOf(parseValkeyAddress).optional().meta({
     description: "the address of Valkey, such as redis://localhost:6379, or nothing",
+    secret: true,
   }),
   VALKEY_CA_FILE: z.string().min(1).optional().meta({
     description:
@@ -198,9 +208,11 @@ export const ApiSettings = SharedSettings.omit({ DATABASE_DIRECT_URL: true }).ex
   }),
   METRICS_TOKEN: bearerSecret.optional().meta({
     description: "a secret of at least 16 letters and digits, or nothing",
+    secret: true,
   }),
   DRY_RUN_SECRET: dryRunSecret.optional().meta({
     description: "a secret of at least 32 characters, the same as the gateway's, or nothing",
+    secret: true,
   }),
   BODY_LIMIT: wholeNumber(1024, 10_485_760).default(102_400).meta({
     description: "a number of bytes from 1024 to 10485760",

@@ -5,6 +5,7 @@ import { connectValkey } from "./cache/valkey.ts";
 import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
+import { followIdentity } from "./db/identity.ts";
 import { noteProcess } from "./db/processes.ts";
 import { createLog } from "./log.ts";
 import { ListenError, listening } from "./listen_error.ts";
@@ -56,9 +57,13 @@ async function run(config: Config): Promise<void> {
     timeZone: config.TIME_ZONE,
     log,
   });
+  const identity = followIdentity({ sql, log });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
-    : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
+    : connectValkey(config.VALKEY_URL, log, {
+      caFile: config.VALKEY_CA_FILE,
+      database: identity,
+    });
   const limits = {
     bytes: config.BODY_LIMIT,
     deadlineMs: BODY_DEADLINE_MS,
@@ -110,6 +115,7 @@ async function run(config: Config): Promise<void> {
     api[Symbol.dispose]();
     keys[Symbol.dispose]();
     noted[Symbol.dispose]();
+    identity[Symbol.dispose]();
     await sql.end({ timeout: 1 });
     valkey?.close();
     clearTimeout(late);

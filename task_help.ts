@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import project from "./deno.json" with { type: "json" };
+import { fileSettingOf } from "./secret_files.ts";
 
 const TASKS: Readonly<Record<string, { readonly description?: string }>> = project.tasks;
 
@@ -52,13 +53,15 @@ export function helpText({ task, args, usage, notes, settings, exit }: TaskHelp)
 
 function settingsText(schemas: readonly z.ZodObject[]): string {
   const fields = new Map(schemas.flatMap(({ shape }) => Object.entries(shape)));
-  const width = Math.max(...[...fields.keys()].map((name) => name.length));
-  const lines = [...fields].map(([name, field]) => {
-    const { description = "" } = z.globalRegistry.get(field) ?? {};
+  const rows = [...fields].flatMap(([name, field]) => {
+    const { description = "", secret } = z.globalRegistry.get(field) ?? {};
     const { data } = field.safeParse(undefined);
     const byDefault = typeof data === "string" || typeof data === "number" ? ` (${data})` : "";
-    return `  ${name.padEnd(width)}  ${description}${byDefault}`;
+    const row = [name, `${description}${byDefault}`];
+    return secret === true ? [row, [fileSettingOf(name), `a file with ${name}, instead`]] : [row];
   });
+  const width = Math.max(...rows.map(([name = ""]) => name.length));
+  const lines = rows.map(([name = "", text]) => `  ${name.padEnd(width)}  ${text}`);
   return ["Settings, from the environment:", ...lines].join("\n");
 }
 

@@ -1,9 +1,11 @@
 import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
+import { createWalPositions } from "./cache/wal_position.ts";
 import { ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { directAddress, DirectAddressError } from "./db/direct_address.ts";
+import { followIdentity } from "./db/identity.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
 import { noteProcess } from "./db/processes.ts";
@@ -59,9 +61,13 @@ async function run(config: WorkerConfig): Promise<void> {
   logAddress(url, log);
   const sql = connect({ url, max: config.DATABASE_POOL_MAX, name: "lotline-worker" });
   const queueSql = connect({ url, max: QUEUE_POOL, name: "lotline-queue" });
+  const identity = followIdentity({ sql: queueSql, log });
   const valkey = config.VALKEY_URL === undefined
     ? undefined
-    : connectValkey(config.VALKEY_URL, log, { caFile: config.VALKEY_CA_FILE });
+    : connectValkey(config.VALKEY_URL, log, {
+      caFile: config.VALKEY_CA_FILE,
+      database: identity,
+    });
 
   const end = new AbortController();
   const { signal } = end;
@@ -95,6 +101,7 @@ async function run(config: WorkerConfig): Promise<void> {
     runRelay({
       databaseUrl: url,
       invalidation: valkey && createTraceInvalidation(valkey),
+      walPositions: valkey && createWalPositions(valkey),
       log,
     }, signal),
     boundStoredResults(queueSql, config.TRACE_STORAGE_MAX_MB * 1_000_000, { signal, log }),
@@ -121,6 +128,7 @@ async function run(config: WorkerConfig): Promise<void> {
 
   database[Symbol.dispose]();
   noted[Symbol.dispose]();
+  identity[Symbol.dispose]();
   await Promise.all([sql.end({ timeout: 1 }), queueSql.end({ timeout: 1 })]);
   valkey?.close();
   log("info", "stopped");

@@ -2,6 +2,8 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { parseJson } from "../json.ts";
 import { linkTarget } from "../link_target.ts";
+import { isOpenToOthers, openToOthers } from "../secret_files.ts";
+import { shellWord } from "../shell_word.ts";
 
 /** A key file is unusable; the message says why and, if possible, what to do. */
 export class KeyFileError extends Error {
@@ -59,14 +61,21 @@ export async function makeKeyFile(path: string, keys: KeysInFile): Promise<void>
   }
 }
 
-/** @throws {KeyFileError} the file is missing, readable by others, or no key file */
+/**
+ * Reads a file that its owner and its group alone can read. Secrets that a platform mounts belong to
+ * root, and the process reads them as one of their group.
+ *
+ * @throws {KeyFileError} the file is missing, readable by others, or no key file
+ */
 export async function readKeyFile(path: string): Promise<KeysInFile> {
-  const { mode, size } = await statOf(path);
-  if (mode !== null && (mode & 0o077) !== 0) {
-    throw new KeyFileError(`${path} can be read by others: chmod 600 ${shellWord(path)}`);
-  }
-  if (size > MAX_BYTES) throw brokenKeyFile(path, "is not a key file: it has more than 1 MB");
-  const bytes = await Deno.readFile(path).catch((cause) => throwReadFailure(path, cause));
+  await statOf(path);
+  using opened = await Deno.open(path).catch((cause) => throwReadFailure(path, cause));
+  // Of the file that is read: a mounted secret is swapped at any moment.
+  const info = await opened.stat();
+  if (isOpenToOthers(info)) throw new KeyFileError(`${path} ${openToOthers(path)}`);
+  if (info.size > MAX_BYTES) throw brokenKeyFile(path, "is not a key file: it has more than 1 MB");
+  const bytes = await new Response(opened.readable).bytes()
+    .catch((cause) => throwReadFailure(path, cause));
   const text = new TextDecoder().decode(bytes);
   if (text.trim() === "") throw brokenKeyFile(path, "is empty");
   const file = KeyFile.safeParse(parseJson(text));
@@ -76,8 +85,8 @@ export async function readKeyFile(path: string): Promise<KeysInFile> {
 
 /**
  * Replaces the keys of a file, behind its links. The change is atomic for readers, and concurrent
- * changes take turns. The file keeps owner and mode: the service may run as another user than the
- * operator.
+ * changes take turns. The file keeps owner, group and mode: the service may run as another user than
+ * the operator.
  *
  * @throws {KeyFileError} as {@link readKeyFile}, and when the file can't be replaced
  */
@@ -101,14 +110,15 @@ export async function changeKeyFile(
     const { mode, uid, gid } = await Deno.stat(target);
     await Deno.remove(next).catch(() => {});
     await writeNewFile(next, after);
-    if (mode !== null) await Deno.chmod(next, mode & 0o777);
     const made = await Deno.stat(next);
     if (made.uid !== uid || made.gid !== gid) {
       await Deno.chown(next, uid, gid).catch((error) => {
-        // The group has no rights on the file.
-        if (made.uid !== uid) throw error;
+        // Another group does no harm where it has no rights on the file.
+        if (made.uid !== uid || ((mode ?? 0) & 0o070) !== 0) throw error;
       });
     }
+    // Afterwards, so that the maker's group never reads the keys.
+    if (mode !== null) await Deno.chmod(next, mode & 0o777);
     await Deno.rename(next, target);
   } catch (cause) {
     await Deno.remove(next).catch(() => {});
@@ -153,10 +163,6 @@ async function writeNewFile(path: string, keys: KeysInFile): Promise<void> {
 
 function command(path: string, words: string): string {
   return `JWT_KEYS_FILE=${shellWord(path)} deno task keys ${words}`;
-}
-
-function shellWord(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 /** @param what is wrong with the content */
@@ -216,7 +222,7 @@ function writeFailure(path: string, target: string, cause: unknown): KeyFileErro
     ["EACCES", `the user who runs this may not make files in ${folder}`],
     ["EROFS", `${folder} can only be read`],
     ["EBUSY", "it is mounted by itself, and can't be replaced: mount its folder instead"],
-    ["EPERM", "only root and its owner can put another in its place"],
+    ["EPERM", "only root can put another with its owner and group in its place"],
   ]);
   const reason = reasons.get(codeOf(cause)) ?? messageOf(cause);
   return new KeyFileError(`JWT_KEYS_FILE ${path} can't be written: ${reason}`, { cause });

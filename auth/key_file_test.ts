@@ -254,6 +254,25 @@ Deno.test("a folder that can't be written is named, and the keys stay", posix, a
   await Deno.chmod(dirname(path), 0o700);
 });
 
+Deno.test("a rotation that would take the file from its group is refused, and the keys stay", {
+  // Only root can give a file to a group that it isn't in.
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+}, async () => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "keys.json");
+  await createKeyFile(path);
+  await Deno.chown(path, 0, 65_533);
+  await Deno.chmod(path, 0o640);
+  const before = await Deno.readTextFile(path);
+  deepStrictEqual(await keysTask(["rotate"], path), {
+    code: 1,
+    output: `JWT_KEYS_FILE ${path} can't be written: ` +
+      "only root can put another with its owner and group in its place",
+  });
+  strictEqual(await Deno.readTextFile(path), before);
+  deepStrictEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["keys.json"]);
+});
+
 Deno.test("a file that is too large for a key file is not read to its end", posix, async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, "keys.json");
@@ -296,12 +315,12 @@ Deno.test(
     }
     await Deno.chmod(path, 0o644);
     await rejects(loadSigningKeys(path), (error: Error) => {
-      match(error.message, / can be read by others: chmod 600 /);
+      match(error.message, / can be read by others: chmod o= /);
       const [, command = ""] = error.message.split("others: ");
-      strictEqual(command, `chmod 600 ${quoted}`);
+      strictEqual(command, `chmod o= ${quoted}`);
       return true;
     });
-    await run(`chmod 600 ${quoted}`);
+    await run(`chmod o= ${quoted}`);
     await loadSigningKeys(path);
   },
 );

@@ -67,21 +67,40 @@ Deno.test("the first key of a loaded file signs, and no private part is publishe
 });
 
 Deno.test(
-  "a key file that others can read is refused, and the message says how to fix it",
+  "a key file that others than its owner and group can read is refused, and the message says how to fix it",
   posix,
   async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, "keys.json");
     await createKeyFile(path);
-    for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610, 0o644, 0o777]) {
+    for (const mode of [0o604, 0o602, 0o601, 0o644, 0o444, 0o777]) {
       await Deno.chmod(path, mode);
       await rejects(
         loadSigningKeys(path),
-        new KeyFileError(`${path} can be read by others: chmod 600 ${path}`),
+        new KeyFileError(`${path} can be read by others: chmod o= ${path}`),
       );
     }
-    await Deno.chmod(path, 0o400);
-    await loadSigningKeys(path);
+    for (const mode of [0o400, 0o440, 0o640, 0o660]) {
+      await Deno.chmod(path, mode);
+      await loadSigningKeys(path);
+    }
+  },
+);
+
+Deno.test(
+  "a rotated file of a group keeps it, and is never the maker's group's to read",
+  posix,
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, "keys.json");
+    await createKeyFile(path);
+    await Deno.chmod(path, 0o640);
+    // Only root can give a file to a group that it isn't in.
+    if (Deno.uid() === 0) await Deno.chown(path, 65_534, 65_533);
+    const { uid, gid } = await Deno.stat(path);
+    await rotateKeys(path);
+    const after = await Deno.stat(path);
+    deepStrictEqual([after.uid, after.gid, await modeOf(path)], [uid, gid, "640"]);
   },
 );
 
@@ -295,7 +314,7 @@ Deno.test("deno task keys rotate and prune report what they did", async () => {
   await Deno.chmod(path, 0o644);
   deepStrictEqual(await change("rotate"), {
     code: 1,
-    output: `${path} can be read by others: chmod 600 ${path}`,
+    output: `${path} can be read by others: chmod o= ${path}`,
   });
 });
 

@@ -33,6 +33,16 @@ export async function publishRevocation(
   );
 }
 
+/**
+ * What the stream still has, the oldest first; undefined when Valkey can't be read. Never throws.
+ */
+export async function listAnnounced(
+  valkey: Valkey | undefined,
+): Promise<readonly Revocation[] | undefined> {
+  const entries = await valkey?.tryCommand((client) => client.xRange(STREAM, "-", "+"));
+  return entries?.flatMap(({ message }) => parsed(message));
+}
+
 interface StreamReply {
   readonly newest: string;
   readonly entries: readonly { readonly message: Record<string, string> }[];
@@ -55,9 +65,12 @@ export function createRevocationReader(valkey: Valkey): () => Promise<Revocation
       return { newest: entries.at(-1)?.id ?? newest, entries };
     });
     newest = news?.newest;
-    return (news?.entries ?? []).flatMap(({ message }) => {
-      const revocation = Revocation.safeParse(parseJson(message.revocation ?? ""));
-      return revocation.success ? [revocation.data] : [];
-    });
+    return (news?.entries ?? []).flatMap(({ message }) => parsed(message));
   };
+}
+
+/** One revocation, or nothing for an entry that isn't ours. */
+function parsed(message: Readonly<Record<string, string>>): readonly Revocation[] {
+  const revocation = Revocation.safeParse(parseJson(message.revocation ?? ""));
+  return revocation.success ? [revocation.data] : [];
 }

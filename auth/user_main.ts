@@ -17,20 +17,20 @@ import {
   type Typed,
   usageOf,
 } from "../command_line.ts";
-import { connectValkey, type Valkey } from "../cache/valkey.ts";
+import { connectValkey } from "../cache/valkey.ts";
 import { readSettings } from "../config.ts";
 import * as accounts from "../db/accounts.ts";
 import { connect } from "../db/connect.ts";
 import { type DirectAddress, directAddress } from "../db/direct_address.ts";
 import type { Sql } from "../db/sql.ts";
 import { columns, printable } from "../terminal.ts";
-import { delay } from "../timing.ts";
 import { ROLES } from "./access.ts";
 import { auditAccounts, summaryOf } from "./account_audit.ts";
 import { UserSettings } from "./config.ts";
 import { hashPassword } from "./password_work.ts";
 import { publishRevocation } from "./revocation_stream.ts";
 import { MAX_PASSWORD_BYTES } from "./typed_password.ts";
+import { untilUsable } from "./until_usable.ts";
 
 /** NIST SP 800-63B. */
 const MIN_CHARACTERS = 8;
@@ -177,7 +177,8 @@ await runMain({
     : connectValkey(VALKEY_URL, () => {}, { caFile });
   try {
     const publish: Deps["publish"] = async (userId, disabled, tokensFrom) => {
-      await untilReady(valkey);
+      // Without Valkey the other processes read the change from PostgreSQL within 3 s.
+      await untilUsable(valkey);
       await publishRevocation(valkey, { kind: "account", userId, disabled, tokensFrom });
     };
     return await command.run({ sql, publish }, typed);
@@ -215,13 +216,6 @@ function mustBeRole(text: string): void {
 function mustBeEmail(text: string): void {
   if (/^[^\s@\0]+@[^\s@\0]+$/.test(text)) return;
   throw new RefusedError(`${JSON.stringify(text)} is no email`);
-}
-
-/** Without Valkey the other processes read the change from PostgreSQL within 3 s. */
-async function untilReady(valkey: Valkey | undefined): Promise<void> {
-  for (let tries = 0; valkey && tries < 20 && !await valkey.isUsable(); tries++) {
-    await delay(50);
-  }
 }
 
 /**

@@ -52,11 +52,14 @@ export async function watchSigningKeys(path: string, log: Log) {
   };
 }
 
-/** Changes whenever the file may have changed. */
+/**
+ * Changes whenever the file may have changed, or who may read it. The file is that at the end of the
+ * links: a platform swaps a mounted secret by pointing one to another folder.
+ */
 async function versionOf(path: string): Promise<string> {
   try {
-    const { ino, size, mode, mtime } = await Deno.stat(path);
-    return [ino, size, mode, mtime?.getTime()].join(" ");
+    const { dev, ino, size, mode, mtime, ctime } = await Deno.stat(path);
+    return [dev, ino, size, mode, mtime?.getTime(), ctime?.getTime()].join(" ");
   } catch {
     return "gone";
   }

@@ -2,6 +2,8 @@ import { deepStrictEqual, match, notStrictEqual, rejects, strictEqual } from "no
 import type { Log } from "../log.ts";
 import { eventually } from "../testing/eventually.ts";
 import { keyFiles } from "../testing/keys.ts";
+import { mountSecret, swapMounted } from "../testing/mounted_secret.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
 import { KeyFileError } from "./key_file.ts";
 import { rotateKeys } from "./keys.ts";
 import { watchSigningKeys } from "./watched_keys.ts";
@@ -92,6 +94,38 @@ Deno.test("an unusable file leaves the earlier keys in use, is logged once, and 
   await keys.refresh();
   strictEqual(keys.current().kid, before.kid);
   notStrictEqual(keys.current(), before);
+});
+
+Deno.test("keys that Kubernetes has mounted are used, and after a swap those of the new version", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  await using folder = await temporaryFolder();
+  const source = await newKeyFile();
+  const path = await mountSecret(folder.path, "jwt.json", await Deno.readFile(source));
+  const { log, lines } = recordedLog();
+  using keys = await watchSigningKeys(path, log);
+  for (let swap = 0; swap < 3; swap++) {
+    const before = keys.current().kid;
+    await rotateKeys(source);
+    await swapMounted(folder.path, "jwt.json", await Deno.readFile(source));
+    await eventually("the new key signs", () => Promise.resolve(keys.current().kid !== before));
+    strictEqual(keys.current().published.keys[1]?.kid, before);
+  }
+  deepStrictEqual(lines, Array(3).fill("info: signing_keys_loaded"));
+});
+
+Deno.test("a file that gets another owner or group is read again: the process may be in it", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  const path = await newKeyFile();
+  const { log, lines } = recordedLog();
+  using keys = await watchSigningKeys(path, log);
+  await eventually("it is read again", async () => {
+    // Changes neither content nor mode. The file system's clock may not have moved on since before.
+    await Deno.chown(path, Deno.uid(), Deno.gid());
+    await keys.refresh();
+    return lines.includes("info: signing_keys_loaded");
+  });
 });
 
 Deno.test("a start without a usable key file is refused", async () => {

@@ -11,7 +11,7 @@ import type { Valkey } from "./valkey.ts";
  * - A response is cached only if its lot hasn't changed since before PostgreSQL was read. Time is a
  *   counter in Valkey that follows Valkey's clock; no two clocks are compared.
  * - Whenever a change may have been missed, the relay begins a new epoch; responses of another epoch
- *   aren't used.
+ *   aren't used. An epoch names its database: another one's relay may have begun it in the same Valkey.
  */
 
 interface CachedTrace {
@@ -46,8 +46,11 @@ const OLDEST_READ_US = 15_000_000;
 /** How far Valkey's clock may go back undetected, in µs: the counter is ahead of it by less. */
 const CLOCK_SLACK_US = 1_000;
 
-// The hash tag puts all keys on one node of a cluster. Each script has one of them as its first key, by
-// which a cluster finds that node.
+// During an update two versions share these keys, and the relay of either removes the responses of both.
+// So no name here ever changes. A response in another form gets a word before its epoch: the earlier
+// version takes it for one of another epoch, and doesn't use it.
+//
+// The hash tag puts all keys into one slot of a cluster. Each script is given every key that it uses.
 const key = (name: string) => `{lotline:traces}:${name}`;
 const EPOCH = key("epoch");
 const FRESH = key("fresh");
@@ -57,39 +60,48 @@ const APPLIED = key("applied");
 /** The keys of recently changed responses, by the time of the change. */
 const CHANGED = key("changed");
 const bodyKey = (lotCode: string) => key(`body:${lotCode}`);
+/** The first keys of each script, under the names of {@link NOW}; bodies follow. */
+const KEYS = [EPOCH, FRESH, CLOCK, APPLIED, CHANGED];
+/** The index of the first body, as Lua counts. */
+const BODY = KEYS.length + 1;
 
 const NOW = `
+local EPOCH, FRESH, CLOCK, APPLIED, CHANGED = unpack(KEYS, 1, ${KEYS.length})
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]`;
 
 // The counter moves with every change and every tick, at least as far as the clock. When the clock has
 // gone back, stored changes and statements are invalid: the relay begins a new epoch.
 const TICK = `${NOW}
-local last = tonumber(redis.call('GET', '${CLOCK}') or '0')
+local last = tonumber(redis.call('GET', CLOCK) or '0')
 if last > now + ${CLOCK_SLACK_US} then
-  redis.call('DEL', '${EPOCH}', '${FRESH}', '${CHANGED}')
+  redis.call('DEL', EPOCH, FRESH, CHANGED)
   last = 0
 end
 local tick = math.max(now, last + 1)
-redis.call('SET', '${CLOCK}', string.format('%.0f', tick))
-redis.call('ZREMRANGEBYSCORE', '${CHANGED}', '-inf', string.format('%.0f', tick - ${REMEMBER_US}))
+redis.call('SET', CLOCK, string.format('%.0f', tick))
+redis.call('ZREMRANGEBYSCORE', CHANGED, '-inf', string.format('%.0f', tick - ${REMEMBER_US}))
 local function remove(key)
   redis.call('DEL', key)
-  redis.call('ZADD', '${CHANGED}', string.format('%.0f', tick), key)
+  redis.call('ZADD', CHANGED, string.format('%.0f', tick), key)
 end`;
 
 // A response's age is measured by the counter, which never goes back.
 const SET_SCRIPT = `${NOW}
 local epoch, read_at, value = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local tick = math.max(now, tonumber(redis.call('GET', '${CLOCK}') or '0'))
-local changed = redis.call('ZSCORE', '${CHANGED}', KEYS[2])
-if redis.call('GET', '${EPOCH}') ~= epoch or tick - read_at > ${OLDEST_READ_US}
+local tick = math.max(now, tonumber(redis.call('GET', CLOCK) or '0'))
+local changed = redis.call('ZSCORE', CHANGED, KEYS[${BODY}])
+if redis.call('GET', EPOCH) ~= epoch or tick - read_at > ${OLDEST_READ_US}
   or (changed and tonumber(changed) > read_at) then return 0 end
-redis.call('SET', KEYS[2], value, 'PX', ${TTL_MS})
+redis.call('SET', KEYS[${BODY}], value, 'PX', ${TTL_MS})
 return 1`;
 
 const INVALIDATE_SCRIPT = `${TICK}
-remove(KEYS[2])`;
+remove(KEYS[${BODY}])`;
+
+const newEpoch = (database: string) => `${database}:${crypto.randomUUID()}`;
+const isOf = (database: string | undefined, epoch: string) =>
+  database !== undefined && epoch.startsWith(`${database}:`);
 
 /**
  * Checks the relay's last statement by this process's clock too: after a step back of Valkey's clock,
@@ -153,6 +165,7 @@ export function createTraceCache(
         return bypass(cached ? "stale_refused" : "bypassed");
       }
       const [epoch = "", readAt = ""] = fresh.split(" ");
+      if (!isOf(valkey.database, epoch)) return bypass("bypassed");
       if (cached?.startsWith(`${epoch} `)) {
         metrics.cacheRead("hit");
         const line = cached.indexOf("\n");
@@ -167,7 +180,7 @@ export function createTraceCache(
           if (trace.body.length > MAX_BODY_CHARACTERS) return;
           const value = `${epoch} ${trace.etag}\n${trace.body}`;
           const stored = await valkey.tryCommand((client) =>
-            client.eval(SET_SCRIPT, { keys: [CLOCK, body], arguments: [epoch, readAt, value] })
+            client.eval(SET_SCRIPT, { keys: [...KEYS, body], arguments: [epoch, readAt, value] })
           );
           if (stored !== undefined) metrics.cacheStored(stored === 1 ? "stored" : "stale_refused");
         },
@@ -177,7 +190,7 @@ export function createTraceCache(
     async invalidate(lotCode: string): Promise<void> {
       const removed = await valkey.tryCommand(
         (client) =>
-          client.eval(INVALIDATE_SCRIPT, { keys: [CLOCK, bodyKey(lotCode)] }).then(() => true),
+          client.eval(INVALIDATE_SCRIPT, { keys: [...KEYS, bodyKey(lotCode)] }).then(() => true),
         TIMEOUT_MS,
       );
       // Others may use the old response for FRESH_MS, but not the process that wrote the lot.
@@ -199,17 +212,17 @@ const APPLY = `${TICK}
 local epoch, begins = ARGV[1], ARGV[2] == 'new'
 local known_until, fresh_ms, applied = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if begins then
-  redis.call('SET', '${EPOCH}', epoch)
-  redis.call('DEL', '${FRESH}')
-elseif redis.call('GET', '${EPOCH}') ~= epoch or redis.call('GET', '${APPLIED}') ~= applied then
+  redis.call('SET', EPOCH, epoch)
+  redis.call('DEL', FRESH)
+elseif redis.call('GET', EPOCH) ~= epoch or redis.call('GET', APPLIED) ~= applied then
   return { 'lost', '0', '' }
 end
 applied = string.format('%.0f', tick)
-redis.call('SET', '${APPLIED}', applied)
-for i = 2, #KEYS do remove(KEYS[i]) end
+redis.call('SET', APPLIED, applied)
+for i = ${BODY}, #KEYS do remove(KEYS[i]) end
 local until_ms = math.floor(known_until / 1000) + fresh_ms
 if until_ms > now / 1000 and known_until <= now then
-  redis.call('SET', '${FRESH}', epoch .. ' ' .. applied, 'PXAT', string.format('%.0f', until_ms))
+  redis.call('SET', FRESH, epoch .. ' ' .. applied, 'PXAT', string.format('%.0f', until_ms))
 end
 return { 'applied', string.format('%.0f', now), applied }`;
 
@@ -239,12 +252,14 @@ export function createTraceInvalidation(valkey: Valkey, freshMs: number = FRESH_
     async apply({ lotCodes, everything, complete }: TraceChanges): Promise<void> {
       // On a new connection there may be another Valkey with another clock, or older contents.
       if (connection !== valkey.connection) reset();
-      const begins = epoch === undefined || everything;
-      if (begins) epoch = crypto.randomUUID();
+      const { database } = valkey;
+      if (database === undefined) return reset();
+      const begins = epoch === undefined || everything || !isOf(database, epoch);
+      if (begins) epoch = newEpoch(database);
       connection = valkey.connection;
       const knownFrom = complete ? knownUntil : "0";
       const args = [epoch ?? "", begins ? "new" : "", knownFrom, String(freshMs), lastApplied];
-      const keys = begins ? [CLOCK] : [CLOCK, ...lotCodes.map(bodyKey)];
+      const keys = begins ? KEYS : [...KEYS, ...lotCodes.map(bodyKey)];
       const reply = await valkey.tryCommand((client) =>
         client.eval(APPLY, { keys, arguments: args })
       );

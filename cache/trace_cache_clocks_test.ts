@@ -107,6 +107,9 @@ function moving(first: Valkey): { link: Valkey; lead(to: Valkey, isNoticed?: boo
       get connection() {
         return connection;
       },
+      get database() {
+        return now.database;
+      },
       tryCommand: (work, patienceMs) => now.tryCommand(work, patienceMs),
     },
     lead(to, isNoticed = true) {

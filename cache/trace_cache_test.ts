@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { eventually } from "../testing/eventually.ts";
 import { ahead, LONG_FRESH_MS, NOTHING, startCache, TRACE } from "../testing/trace_cache.ts";
 import { delay } from "../timing.ts";
@@ -13,6 +13,18 @@ Deno.test("a cached response is returned with its ETag, for its own lot only", a
   deepStrictEqual(await it.cached("A"), TRACE);
   strictEqual(await it.cached("a"), undefined);
   deepStrictEqual(it.counted(), ["miss", "keep: stored", "hit", "miss"]);
+});
+
+Deno.test("a response that a later version has cached in another form isn't used", async () => {
+  await using it = await startCache();
+  await it.relay();
+  await it.set("A");
+  const stored = await it.link.tryCommand((client) => client.get("{lotline:traces}:body:A"));
+  match(stored ?? "", /^[0-9a-f-]{36} W\/"26-abc"\n\{/);
+  await it.link.tryCommand((client) => client.set("{lotline:traces}:body:A", `v2 ${stored}`));
+  strictEqual(await it.cached("A"), undefined);
+  await it.set("A");
+  deepStrictEqual(await it.cached("A"), TRACE);
 });
 
 Deno.test("without a relay on time nothing is cached and nothing cached is used", async () => {
@@ -276,3 +288,30 @@ Deno.test("the record of changes has a bound, with a relay or without", async ()
     ok(left <= 1, `${left} changes`);
   }
 });
+
+for (const database of ["another", undefined]) {
+  const whose = database === undefined ? "while its own isn't known" : "of another database";
+  Deno.test(`a process believes no relay ${whose}, and uses nothing cached under it`, async () => {
+    await using it = await startCache();
+    await it.relay();
+    await it.set("A");
+    deepStrictEqual(await it.cached("A"), TRACE);
+    const counted: string[] = [];
+    const metrics = {
+      cacheRead: (outcome: string) => counted.push(outcome),
+      cacheStored: (outcome: string) => counted.push(outcome),
+    };
+    const link = { ...it.link, connection: it.link.connection, database };
+    const cache = createTraceCache(link, metrics, undefined, LONG_FRESH_MS);
+    await it.relay();
+    const found = await cache.find("A");
+    strictEqual(found.trace, undefined);
+    if (found.trace === undefined) await found.set({ ...TRACE, etag: 'W/"other"' });
+    deepStrictEqual(counted, ["bypassed"]);
+    // Its own relay begins another epoch, or says nothing while it doesn't know its database.
+    const relay = createTraceInvalidation(link, LONG_FRESH_MS);
+    for (let n = 0; n < 2; n++) await relay.apply(NOTHING);
+    if (database === undefined) await it.relay();
+    deepStrictEqual(await it.cached("A"), database === undefined ? TRACE : undefined);
+  });
+}

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { createClient, ErrorReply } from "redis";
 import { ConfigError } from "../config.ts";
+import type { DatabaseIdentity } from "../db/identity.ts";
 import { describeError, limitRepeats, type Log } from "../log.ts";
 import { withDeadline } from "../timing.ts";
 import { parseValkeyAddress, type ValkeyAddress } from "./address.ts";
@@ -13,8 +14,8 @@ export interface Valkey {
   isUsable(): Promise<boolean>;
   /**
    * Why Valkey can't be used now, undefined when it can: `unreachable`, `silent`, `cluster` (it keeps
-   * only a part of the keys), or Valkey's own word in lower case: `readonly` (it is a replica),
-   * `loading` …
+   * only a part of the keys), `shared` (the processes of another database use it), or Valkey's own word
+   * in lower case: `readonly` (it is a replica), `loading` …
    */
   problem(): Promise<string | undefined>;
   /**
@@ -29,6 +30,8 @@ export interface Valkey {
   ): Promise<T | undefined>;
   /** Changes with each new connection, on which Valkey's contents may be other ones. */
   readonly connection: number;
+  /** The database for whose processes alone Valkey works; undefined: not known yet. */
+  readonly database: string | undefined;
   close(): void;
 }
 
@@ -46,11 +49,23 @@ const PING_MS = 1_000;
 const PROBE = { key: "lotline:probe", everyMs: 2_000, ttlMs: 60_000 };
 
 /**
+ * The database whose processes use Valkey, each of which says so with its probes. Keys name lots,
+ * accounts and jobs of one database: the processes of another one must keep away.
+ */
+const OWNER = { key: "lotline:database", ttlMs: 10_000 };
+const CLAIM = `
+  local owner = redis.call('GET', KEYS[1])
+  if owner and owner ~= ARGV[1] then
+    return redis.error_reply('SHARED the processes of another database use this server')
+  end
+  return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`;
+
+/**
  * States in which Valkey refuses valid commands: it became a replica, is loading, can't write to its
  * disk, or has another password. A new connection may reach another server at the same address.
  */
 const STATES = "READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|NOREPLICAS|MISCONF|OOM|NOAUTH|" +
-  "WRONGPASS|BUSY|UNBLOCKED|TRYAGAIN";
+  "WRONGPASS|BUSY|UNBLOCKED|TRYAGAIN|SHARED";
 /** What the servers of a cluster reply, none of which has all keys. */
 const CLUSTER = new Set(["CLUSTERDOWN", "MOVED", "ASK"]);
 // Redis 6 quotes the error of a script's command in its own.
@@ -59,6 +74,8 @@ const STATE = new RegExp(`^(?:ERR Error running script .{0,500}? -)?(${STATES})\
 interface ConnectOptions {
   /** The path of the certificates that the server's is checked with, instead of the runtime's. */
   readonly caFile?: string | undefined;
+  /** The database whose processes may share Valkey's keys. By default all processes may. */
+  readonly database?: Pick<DatabaseIdentity, "current" | "known">;
   /** A monotonic clock, in ms. */
   readonly now?: () => number;
 }
@@ -71,12 +88,13 @@ interface ConnectOptions {
 export function connectValkey(
   url: string,
   log: Log,
-  { caFile, now = () => performance.now() }: ConnectOptions = {},
+  { caFile, database, now = () => performance.now() }: ConnectOptions = {},
 ): Valkey {
   const address = parseValkeyAddress(url);
   const ca = caFile === undefined ? undefined : readCertificates(caFile, address);
   const logLimited = limitRepeats(log, now);
   let connection = 0;
+  let claimed: string | undefined;
   /** Why it can't be used; it can when a new connection has accepted the probe. */
   let reason: string | undefined = "unreachable";
   let isLogged = false;
@@ -104,6 +122,13 @@ export function connectValkey(
     failed.destroy();
     if (now() - provenAt > STEADY_MS) tries = 0;
     retry = setTimeout(() => client = open(), delayBefore(tries++));
+  };
+  const probe = async (client: ValkeyClient) => {
+    const owner = database === undefined ? "" : database.current;
+    // Both are sent at once.
+    const [accepted] = await Promise.all([setProbe(client), owner && claim(client, owner)]);
+    claimed = owner;
+    return accepted;
   };
   const open = () => {
     const opened = newClient(address, ca);
@@ -165,6 +190,7 @@ export function connectValkey(
 
   // A Valkey that has become a replica still serves reads: only a write shows it.
   const probing = setInterval(() => tryCommand(probe), PROBE.everyMs);
+  database?.known.then(() => tryCommand(probe));
   const problem = async () =>
     await tryCommand(probe) === undefined ? reason ?? "silent" : undefined;
   return {
@@ -173,6 +199,9 @@ export function connectValkey(
     tryCommand,
     get connection() {
       return connection;
+    },
+    get database() {
+      return claimed;
     },
     close: () => {
       clearInterval(probing);
@@ -183,8 +212,12 @@ export function connectValkey(
   };
 }
 
-const probe = (client: ValkeyClient) =>
+const setProbe = (client: ValkeyClient) =>
   client.set(PROBE.key, "1", { expiration: { type: "PX", value: PROBE.ttlMs } });
+
+/** Refused while the processes of another database use Valkey. */
+const claim = (client: ValkeyClient, database: string) =>
+  client.eval(CLAIM, { keys: [OWNER.key], arguments: [database, String(OWNER.ttlMs)] });
 
 /** The word for the kind of a refusal, in lower case: `readonly`, `err`. */
 function wordOf({ message }: ErrorReply): string {

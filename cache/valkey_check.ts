@@ -17,6 +17,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   silent: "check the network to Valkey, and its load",
   readonly: PRIMARY,
   masterdown: PRIMARY,
+  shared: "give each Lotline a number of its own at the end of VALKEY_URL, or a Valkey of its own",
   cluster: "give the address of a Valkey without cluster mode",
   noauth: PASSWORD,
   wrongpass: PASSWORD,

@@ -1,10 +1,14 @@
 /**
- * Reads compose.yaml as Docker Compose would, for the forms that this project's file uses.
+ * Reads compose.yaml by compose-go, the code by which Docker Compose reads it: anchors, variables,
+ * the schema, and whether the services that others wait for exist.
  *
  * @module
  */
-import { parse } from "yaml";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { ensureGoProgram } from "../dev/go_program.ts";
+
+const COMPOSE_FILE = fileURLToPath(new URL("../compose.yaml", import.meta.url));
 
 const Healthcheck = z.object({
   test: z.array(z.string()).optional(),
@@ -13,19 +17,16 @@ const Healthcheck = z.object({
 
 const Service = z.object({
   image: z.string(),
-  build: z.object({ context: z.string(), args: z.record(z.string(), z.string()) }).optional(),
-  command: z.array(z.string()).optional(),
+  build: z.object({}).optional(),
+  command: z.array(z.string()).nullish(),
   environment: z.record(z.string(), z.string()).default({}),
-  depends_on: z.record(
-    z.string(),
-    z.object({
-      condition: z.enum(["service_healthy", "service_completed_successfully"]),
-      required: z.boolean().optional(),
-    }),
-  ).default({}),
+  depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
   healthcheck: Healthcheck.optional(),
+  logging: z.object({ driver: z.string() }).optional(),
   network_mode: z.string().optional(),
-  ports: z.array(z.string()).default([]),
+  ports: z.array(
+    z.object({ host_ip: z.string().optional(), published: z.string(), target: z.number() }),
+  ).default([]),
   profiles: z.array(z.string()).default([]),
   read_only: z.boolean().optional(),
   cap_drop: z.array(z.string()).optional(),
@@ -34,69 +35,47 @@ const Service = z.object({
   security_opt: z.array(z.string()).optional(),
 });
 
-const ComposeFile = z.object({ services: z.record(z.string(), Service) });
+const Model = z.object({ services: z.record(z.string(), Service) });
 
 /** One service of the file, its settings filled in. */
 export type Service = z.output<typeof Service>;
 
-/** The services by name, in the file's order. */
+/** The services of all profiles by name. */
 export type Services = Record<string, Service>;
 
 /**
- * The file's content as plain data, as the compose schema describes it: anchors and merges are
- * resolved, and variables filled in.
- * @throws Error naming the variable when one without a default is missing
+ * The services of a compose file, with the settings of one environment filled in.
+ *
+ * @throws {NeedsGo} on a machine without Go
+ * @throws {Error} with compose-go's message when the file is wrong, or a variable that it requires
+ * is missing
  */
-export function fillIn(text: string, environment: Record<string, string>): unknown {
-  return eachText(
-    parse(text, { merge: true }),
-    (value) => interpolate(value, environment),
-  );
+export async function readServices(
+  settings: Record<string, string>,
+  file = COMPOSE_FILE,
+): Promise<Services> {
+  const program = await ensureGoProgram({
+    name: "compose_model",
+    module: new URL("./compose_model/", import.meta.url),
+    package: ".",
+  });
+  const { success, stdout, stderr } = await new Deno.Command(program, {
+    args: [file],
+    env: settings,
+    clearEnv: true,
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return Model.parse(JSON.parse(new TextDecoder().decode(stdout))).services;
 }
 
-/**
- * The services of {@linkcode fillIn}'s content. Throws a ZodError on a form this reader doesn't
- * know.
- */
-export function servicesOf(content: unknown): Services {
-  return ComposeFile.parse(content).services;
-}
-
-/** These services and all that they depend on, each after what it depends on. Throws on a cycle. */
+/** These services and all that they depend on, each after what it depends on. */
 export function inStartingOrder(services: Services, names: readonly string[]): string[] {
-  const order: string[] = [];
-  const visit = (name: string, dependents: string[]) => {
-    if (order.includes(name)) return;
-    if (dependents.includes(name)) throw new Error(`Services wait for each other: ${dependents}`);
-    for (const other of Object.keys(services[name]?.depends_on ?? {})) {
-      visit(other, [...dependents, name]);
+  const order = new Set<string>();
+  for (const name of names) {
+    for (const other of inStartingOrder(services, Object.keys(services[name]?.depends_on ?? {}))) {
+      order.add(other);
     }
-    order.push(name);
-  };
-  for (const name of names) visit(name, []);
-  return order;
-}
-
-/** Compose's `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and `$$`. */
-function interpolate(text: string, environment: Record<string, string>): string {
-  return text.replace(
-    /\$(?:\$|\{(\w+)(?::([-?])([^}]*))?\}|)/g,
-    (found, name: string | undefined, kind: string | undefined, rest: string | undefined) => {
-      if (found === "$$") return "$";
-      if (name === undefined) throw new Error(`A lone $ in ${text}: compose needs $$`);
-      const value = environment[name];
-      if (value) return value;
-      if (kind === "-") return rest ?? "";
-      throw new Error(kind === "?" ? `${name}: ${rest}` : `${name} has no value`);
-    },
-  );
-}
-
-function eachText(value: unknown, change: (text: string) => string): unknown {
-  if (typeof value === "string") return change(value);
-  if (Array.isArray(value)) return value.map((item) => eachText(item, change));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, eachText(item, change)]),
-  );
+    order.add(name);
+  }
+  return [...order];
 }

@@ -1,7 +1,8 @@
 /**
- * Runs the project's services without a container engine. compose.yaml and the Dockerfile are taken
- * at their word: the image becomes a folder with what COPY names and the packages that RUN fetches,
- * and each of our services becomes a process with its own command and environment.
+ * Runs the project's services without a container engine, which no tool does. compose.yaml and the
+ * Dockerfile are taken at their word: the image becomes a folder with what COPY names and the packages
+ * that RUN fetches, and each of our services becomes a process with its own command and environment,
+ * which is the first of its container and belongs to a user without a name.
  *
  * @module
  */
@@ -13,6 +14,7 @@ import type { Sql } from "../db/sql.ts";
 import { freePort } from "../dev/free_port.ts";
 import { startPostgres } from "../dev/postgres.ts";
 import { startValkey } from "../dev/valkey.ts";
+import { confineToAnyUser, hasAnyUser } from "./any_user.ts";
 import { layOut } from "./dockerfile.ts";
 import { PROJECT, type Project } from "./project.ts";
 import {
@@ -59,7 +61,8 @@ export async function startServices(
   );
   const { app, denoDir } = await buildImage(project, root);
   const keys = join(root, "keys");
-  await Deno.mkdir(keys);
+  const confinement = await confineToAnyUser(root, keys);
+  await makeKeysFolder(project, keys);
   const order = project.startingOrderOf(names);
   const environments = new Map(
     order.map((name) => [name, { ...project.environmentOf(name), ...environment[name] }]),
@@ -93,7 +96,12 @@ export async function startServices(
     // Without a Valkey on this machine.
     if (!ports.has("valkey:6379")) delete env.VALKEY_URL;
     // What the image lacks can't be fetched later either: nothing listens there.
-    return { cwd: app, env: { ...env, DENO_DIR: denoDir, HTTPS_PROXY: "http://127.0.0.1:9" } };
+    return {
+      cwd: app,
+      // A user without a name has no home either.
+      env: { ...env, DENO_DIR: denoDir, HTTPS_PROXY: "http://127.0.0.1:9", HOME: "/" },
+      ...confinement && { confinement },
+    };
   };
   const healthOf = (name: string) => runToEnd(project.healthcheckOf(name), surroundings(name));
 
@@ -143,7 +151,7 @@ function hostOf(project: Project, name: string): string {
   return /^service:(.*)$/.exec(project.serviceNamed(name).network_mode ?? "")?.[1] ?? name;
 }
 
-/** Does here what the Dockerfile does, but for what only a container has (users, folders in /). */
+/** Does here what the Dockerfile does, but for what only a container has (folders in /). */
 async function buildImage(
   { image }: Project,
   root: string,
@@ -157,6 +165,18 @@ async function buildImage(
     strictEqual(code, 0, output);
   }
   return { app, denoDir };
+}
+
+/** The folder /keys, with the owner, the group and the mode that the Dockerfile gives it. */
+async function makeKeysFolder({ image }: Project, keys: string): Promise<void> {
+  const made = image.runs.find(([program, ...args]) =>
+    program === "install" && args.at(-1) === "/keys"
+  );
+  if (made === undefined) throw new Error("The Dockerfile makes no /keys");
+  // Only root can give it to another user.
+  const command = hasAnyUser ? [...made.slice(0, -1), keys] : ["mkdir", keys];
+  const { code, output } = await runToEnd(command, { cwd: "/", env: {} });
+  strictEqual(code, 0, output);
 }
 
 /** PostgreSQL, with the database that compose.yaml names, and Valkey if this machine has it. */

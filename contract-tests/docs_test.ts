@@ -5,6 +5,7 @@ import { ApiSettings, readSettings } from "../config.ts";
 import { GrantsSettings, MigrateSettings } from "../db/config.ts";
 import { DOCTOR_SETTINGS } from "../doctor/settings.ts";
 import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
+import { fileSettingOf, secretNames } from "../secret_files.ts";
 import { startApi } from "../testing/api.ts";
 import { demoDatabase } from "../testing/demo_database.ts";
 import { allowedEnvironment, envExample, settingNames } from "../testing/settings.ts";
@@ -74,10 +75,17 @@ Deno.test("the README's five curl lines work", async () => {
 
 Deno.test(".env.example sets every setting of API and worker, each with a line that explains it", async () => {
   const example = envExample(await readPage(".env.example"));
-  const names = settingNames([ApiSettings, WorkerSettings], { withOld: false });
+  const names = settingNames([ApiSettings, WorkerSettings], { currentOnly: true });
   deepStrictEqual(Object.keys(example).sort(), [...names, "POSTGRES_PASSWORD"].sort());
   readSettings(ApiSettings, example);
   readSettings(WorkerSettings, example);
+});
+
+Deno.test(".env.example names the file of each secret", async () => {
+  const page = await readPage(".env.example");
+  for (const name of [ApiSettings, WorkerSettings].flatMap(secretNames)) {
+    ok(page.includes(fileSettingOf(name)), name);
+  }
 });
 
 for (
@@ -89,9 +97,10 @@ for (
     ["grants", GrantsSettings],
     ["keys", KeysSettings],
     ["user", UserSettings],
+    ["restored", UserSettings],
   ] as const
 ) {
-  Deno.test(`deno task ${task} may read its settings, their old names, and nothing else`, () => {
+  Deno.test(`deno task ${task} may read its settings, their old names, the files of secrets, and nothing else`, () => {
     deepStrictEqual(allowedEnvironment(task), settingNames([schema]));
   });
 }

@@ -34,7 +34,7 @@ const MAY_USE: Record<string, string[]> = {
   "clock.ts": [],
   "command_line.ts": ["config.ts", "task_help.ts", "terminal.ts"],
   // Settings that are addresses have their parser's sentences.
-  "config.ts": ["cache/address.ts", "db/address.ts"],
+  "config.ts": ["cache/address.ts", "db/address.ts", "secret_files.ts"],
   // What an error of PostgreSQL means is said in one place.
   "errors.ts": ["db/link_error.ts", "db/pg_errors.ts", "db/problems.ts"],
   "batcher.ts": [],
@@ -45,7 +45,9 @@ const MAY_USE: Record<string, string[]> = {
   "log.ts": ["clock.ts"],
   "metrics.ts": [],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
-  "task_help.ts": ["deno.json"],
+  "secret_files.ts": ["shell_word.ts"],
+  "shell_word.ts": [],
+  "task_help.ts": ["deno.json", "secret_files.ts"],
   "terminal.ts": ["db/problems.ts"],
   "timing.ts": [],
   "uncaught_errors.ts": ["log.ts"],
@@ -64,6 +66,8 @@ const FOR_EVERYTHING = [
   "log.ts",
   "metrics.ts",
   "read_bytes.ts",
+  "secret_files.ts",
+  "shell_word.ts",
   "task_help.ts",
   "terminal.ts",
   "timing.ts",
@@ -159,6 +163,7 @@ Deno.test("only programs read the environment", async () => {
   // The programs pass it to readSettings.
   deepStrictEqual(readers.sort(), [
     "auth/keys_main.ts",
+    "auth/restored_main.ts",
     "auth/user_main.ts",
     "db/grants_main.ts",
     "db/migrate_main.ts",

@@ -59,9 +59,11 @@ export const GatewaySettings = SharedSettings.pick({
   GATEWAY_ADMIN_TOKEN: bearerSecret.meta({
     description: "a secret of at least 16 letters and digits",
     formerly: "GATEWAY_TOKEN",
+    secret: true,
   }),
   DRY_RUN_SECRET: dryRunSecret.meta({
     description: "a secret of at least 32 characters, the same as the API's",
+    secret: true,
   }),
   // At least the old server's limit: a body that it accepts must reach it.
   GATEWAY_BODY_LIMIT: wholeNumber(102_400, 104_857_600).default(1_048_576).meta({
@@ -112,15 +114,18 @@ export const ParitySettings = z.object({
   }),
   DATABASE_URL: databaseUrl.optional().meta({
     description: "a PostgreSQL address, such as postgres://user:password@localhost:5432/plant",
+    secret: true,
   }),
   DATABASE_POOLER: SharedSettings.shape.DATABASE_POOLER,
   DATABASE_DIRECT_URL: SharedSettings.shape.DATABASE_DIRECT_URL,
   DRY_RUN_SECRET: dryRunSecret.optional().meta({
     description: "a secret of at least 32 characters, the same as the gateway's, or nothing",
+    secret: true,
   }),
   LOTLINE_COMMIT,
   PARITY_TOKEN: z.string().regex(/^[\w.~+/-]+=*$/).optional().meta({
     description: "a login token, or nothing",
+    secret: true,
   }),
   TIME_ZONE: SharedSettings.shape.TIME_ZONE,
 });

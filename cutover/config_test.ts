@@ -1,15 +1,16 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import { z } from "zod";
-import { ConfigError, type Environment, readSettings } from "../config.ts";
-import { fillIn, servicesOf } from "../containers/compose_file.ts";
+import { ConfigError, readSettings } from "../config.ts";
+import { secretNames } from "../secret_files.ts";
 import {
   allowedEnvironment,
   envExample,
-  oldNames,
   refusesBadAddresses,
   refusesBadSettings,
   settingNames,
 } from "../testing/settings.ts";
+import { taskOutput } from "../testing/task_output.ts";
+import { temporaryFolder } from "../testing/temporary_folder.ts";
 import {
   CalibrateSettings,
   CutoverSettings,
@@ -48,6 +49,37 @@ Deno.test("the gateway needs five settings and has defaults for the others", () 
     () => readSettings(GatewaySettings, {}),
     /DATABASE_URL is missing.*LEGACY_URL is missing.*SERVICE_URL.*GATEWAY_ADMIN_TOKEN.*DRY_RUN_SECRET/s,
   );
+});
+
+Deno.test("the gateway's secrets may be in files", async () => {
+  await using folder = await temporaryFolder();
+  const secrets = ["DATABASE_URL", "GATEWAY_ADMIN_TOKEN", "DRY_RUN_SECRET"] as const;
+  const environment: Record<string, string> = { ...GATEWAY_MIN };
+  for (const name of secrets) {
+    const path = `${folder.path}/${name}`;
+    await Deno.writeTextFile(path, `${GATEWAY_MIN[name]}\n`, { mode: 0o600 });
+    delete environment[name];
+    environment[`${name}_FILE`] = path;
+  }
+  deepStrictEqual(
+    { ...readSettings(GatewaySettings, environment) },
+    { ...readSettings(GatewaySettings, GATEWAY_MIN) },
+  );
+});
+
+Deno.test("each task of the cutover refuses a secret's file that isn't there", async () => {
+  const tasks = [["gateway"], ["cutover", "status"], ["parity", "report"], ["legacy"]];
+  await Promise.all(tasks.map(async (words) => {
+    const { error } = await taskOutput(words, {
+      ...GATEWAY_MIN,
+      DATABASE_URL: "",
+      DATABASE_URL_FILE: "/none/such",
+    });
+    deepStrictEqual(error.split("\n"), [
+      "Invalid settings:",
+      "  DATABASE_URL_FILE is invalid: /none/such isn't there",
+    ], words.join(" "));
+  }));
 });
 
 Deno.test("the gateway's admin port stays on loopback when HOST opens the other one", () => {
@@ -130,8 +162,17 @@ for (
     ["legacy", LegacySettings],
   ] as const
 ) {
-  Deno.test(`deno task ${task} may read its settings, their old names, and nothing else`, () => {
+  Deno.test(`deno task ${task} may read its settings, their old names, the files of secrets, and nothing else`, () => {
     deepStrictEqual(allowedEnvironment(task), settingNames(schemas));
+  });
+
+  Deno.test(`every setting of deno task ${task} that holds a secret is marked as one`, () => {
+    for (const schema of schemas) {
+      const named = Object.keys(schema.shape).filter((name) =>
+        /(?:_SECRET|_TOKEN|PASSWORD)$|^(?:DATABASE|VALKEY)_(?:.*_)?URL$/.test(name)
+      );
+      deepStrictEqual(secretNames(schema), named);
+    }
   });
 
   Deno.test(`every setting of deno task ${task} describes what is expected`, () => {
@@ -148,31 +189,9 @@ const read = (path: string) => Deno.readTextFile(new URL(path, import.meta.url))
 Deno.test("both .env.example set every setting of the gateway, each with a comment", async () => {
   const shared = envExample(await read("../.env.example"));
   const own = envExample(await read(".env.example"));
-  const names = settingNames([GatewaySettings], { withOld: false });
+  const names = settingNames([GatewaySettings], { currentOnly: true });
   deepStrictEqual(Object.keys(own).filter((name) => !names.includes(name) || name in shared), []);
   deepStrictEqual(names.filter((name) => !(name in own) && !(name in shared)), []);
   const { GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET } = GATEWAY_MIN;
   readSettings(GatewaySettings, { ...shared, ...own, GATEWAY_ADMIN_TOKEN, DRY_RUN_SECRET });
-});
-
-/** The environment of compose.yaml's gateway with these settings. */
-async function composed(settings: Record<string, string>): Promise<Environment> {
-  const secrets = { POSTGRES_PASSWORD: "plantpassword", AUTH_MODE: "legacy" };
-  const services = servicesOf(fillIn(await read("../compose.yaml"), { ...secrets, ...settings }));
-  return services.gateway?.environment ?? {};
-}
-
-Deno.test("a gateway of compose.yaml without an old server names the missing setting", async () => {
-  const environment = await composed({});
-  throws(
-    () => readSettings(GatewaySettings, environment),
-    /LEGACY_URL is missing[^]*GATEWAY_ADMIN_TOKEN is missing[^]*DRY_RUN_SECRET is missing/,
-  );
-});
-
-Deno.test("compose.yaml passes old names of settings to the gateway, without defaults that override them", async () => {
-  for (const [name, old] of Object.entries(oldNames(GatewaySettings))) {
-    const environment = await composed({ [old]: "7" });
-    deepStrictEqual([environment[name], environment[old]], ["", "7"], old);
-  }
 });

@@ -2,6 +2,7 @@ import type { Sql } from "./sql.ts";
 import { runPrepared, timed } from "./query_deadline.ts";
 import { TOKENS_FROM } from "./revocations.ts";
 import { oneRow } from "./one_row.ts";
+import { textArray } from "./text_array.ts";
 
 // The old server's `users` and `auth.users` with what `lotline.accounts` adds to them.
 
@@ -96,6 +97,30 @@ export function setRole(sql: Sql, userId: string, role: string): Promise<TokensF
 export function setDisabled(sql: Sql, userId: string, isDisabled: boolean): Promise<TokensFrom> {
   const disabledAt = isDisabled ? "now()" : "null";
   return changeAndEndTokens(sql, "select $1::uuid as id", [userId], disabledAt);
+}
+
+/** Ends the tokens of all accounts, and returns how many accounts there are. */
+export async function endAllTokens(sql: Sql): Promise<number> {
+  const text = `
+    insert into lotline.accounts as account (user_id, tokens_from)
+    select id, ${NEXT_TOKENS} from users
+    union select user_id, ${NEXT_TOKENS} from lotline.accounts
+    on conflict (user_id) do update
+      set tokens_from = greatest(account.tokens_from, excluded.tokens_from)
+    returning user_id`;
+  return (await runPrepared<{ user_id: string }>(sql, text)).length;
+}
+
+/** When the tokens of these accounts begin, in s since 1970; those without a start are left out. */
+export async function listTokenStarts(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, TokensFrom>> {
+  const text = `
+    select user_id as id, ${TOKENS_FROM} as "from" from lotline.accounts account
+    where user_id = any($1::text::uuid[]) and tokens_from is not null`;
+  const rows = await runPrepared<{ id: string; from: number }>(sql, text, [textArray(ids)]);
+  return new Map(rows.map(({ id, from }) => [id, from]));
 }
 
 /**

@@ -166,7 +166,7 @@ type UnfinishedState = "ready" | "dead" | "cancelled";
 /** How an attempt ended that didn't finish its job. Without `retryInMs` a failed job is dead. */
 export type AttemptEnd =
   | { readonly is: "failed"; readonly error: string; readonly retryInMs?: number }
-  /** An outage of the database, which costs no attempt. */
+  /** An outage of the database, or arguments of another version, which cost no attempt. */
   | { readonly is: "postponed"; readonly error: string; readonly retryInMs: number }
   /** It waits for the end of the quiet hours, unless it becomes urgent. It costs no attempt. */
   | { readonly is: "deferred"; readonly retryInMs: number }
@@ -264,10 +264,13 @@ export async function rescueExpiredJobs(
     returning job.id, job.kind, job.attempt, job.state`;
 }
 
-/** How long a job of an unknown kind waits for a newer worker, in minutes. */
-const UNKNOWN_KIND_GRACE_MINUTES = 60;
+/**
+ * How long a job of an unknown kind waits, in days. A later version may have queued it: its workers come
+ * after its API in an update, or come back after a downgrade. Done jobs are kept as long.
+ */
+const UNKNOWN_KIND_GRACE_DAYS = 7;
 
-/** Marks jobs of other kinds as dead when they have been due for an hour. */
+/** Marks jobs of other kinds as dead when they have been due for a week. */
 export async function discardUnknownKinds(
   sql: Sql,
   kinds: readonly string[],
@@ -276,7 +279,7 @@ export async function discardUnknownKinds(
     with unknown_kind as (
       select id from lotline.jobs
       where state = 'ready' and kind not in ${sql(kinds)}
-        and run_at < now() - ${UNKNOWN_KIND_GRACE_MINUTES}::int * interval '1 minute'
+        and run_at < now() - ${UNKNOWN_KIND_GRACE_DAYS}::int * interval '1 day'
       limit ${MAX_RESCUED_JOBS} for update skip locked
     )
     update lotline.jobs job set

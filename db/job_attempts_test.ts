@@ -132,7 +132,7 @@ const ENDS: [
   }, null],
   ["dead", async (job) => {
     await endAttempt(sql, job, { is: "released" });
-    await sql`update lotline.jobs set run_at = now() - interval '61 minutes' where id = ${job.id}`;
+    await sql`update lotline.jobs set run_at = now() - interval '169 hours' where id = ${job.id}`;
     deepStrictEqual([...await discardUnknownKinds(sql, ["known"])], [{
       id: job.id,
       kind: job.kind,
@@ -155,7 +155,7 @@ for (const [state, end, lastError] of ENDS) {
   });
 }
 
-Deno.test("a job of an unknown kind waits an hour for a worker that knows it; a known one waits without a limit", async () => {
+Deno.test("a job of an unknown kind waits a week for a worker that knows it; a known one waits without a limit", async () => {
   const [early, due, known, running] = [
     await claimed(),
     await claimed(),
@@ -163,11 +163,11 @@ Deno.test("a job of an unknown kind waits an hour for a worker that knows it; a 
     await claimed(),
   ];
   for (const job of [early, due, known]) await endAttempt(sql, job, { is: "released" });
-  const dueFor = (minutes: number, { id }: ClaimedJob) =>
-    sql`update lotline.jobs set run_at = now() - ${minutes}::int * interval '1 minute'
+  const dueFor = (hours: number, { id }: ClaimedJob) =>
+    sql`update lotline.jobs set run_at = now() - ${hours}::int * interval '1 hour'
       where id = ${id}`;
-  await dueFor(58, early);
-  for (const job of [due, known, running]) await dueFor(61, job);
+  await dueFor(167, early);
+  for (const job of [due, known, running]) await dueFor(169, job);
   const others = await sql<{ kind: string }[]>`
     select kind from lotline.jobs where kind not in ${sql([early.kind, due.kind, running.kind])}`;
   const buried = await discardUnknownKinds(sql, [known.kind, ...others.map(({ kind }) => kind)]);

@@ -1,4 +1,5 @@
 import { delay } from "../timing.ts";
+import { findLostParts, type LostPart } from "./added_parts.ts";
 import { connect } from "./connect.ts";
 import {
   type AppliedStep,
@@ -17,7 +18,14 @@ import {
   waitForTurn,
   watchStep,
 } from "./migration_waits.ts";
-import { ALL_SERIES, readSteps, type Series, type Step, titleOf } from "./migrations.ts";
+import {
+  ALL_SERIES,
+  readSteps,
+  type Series,
+  SERVICE_SERIES,
+  type Step,
+  titleOf,
+} from "./migrations.ts";
 import { missingRights, ownerNeeded } from "./migration_rights.ts";
 import { differencesFromOldSchema } from "./old_schema.ts";
 import { isLockTimeout, isMissingRight, isResponse } from "./pg_errors.ts";
@@ -36,7 +44,8 @@ export class MigrationError extends Error {
 /**
  * Brings a database up to date. An empty one gets the old server's schema first; one that has it is
  * used as it is. Each step happens wholly or not at all; concurrent runs take turns. The steps of a
- * series whose folder is gone stay as they are.
+ * later version, and those of a series whose folder is gone, stay as they are. What the old tables have
+ * lost of an applied step, since they were restored from a backup without it, is made again.
  *
  * @param report called with a line for each step that was applied, and for each wait of over a second
  * @throws {MigrationError} when a step fails, an applied step's file was edited, or the existing tables
@@ -61,7 +70,10 @@ export async function migrate(
       journal.steps.filter(({ series }) => series === name),
     )
   );
-  if (due.length > 0) await refuseWithoutRights(sql, due);
+  reportLaterSteps(steps, journal, report);
+  const lost = await lostSteps(sql, steps, journal);
+  const all = [...due, ...lost.map(({ step }) => step)];
+  if (all.length > 0) await refuseWithoutRights(sql, all);
   await using watcher = await openWatcher(url, sql);
   const timed = async (title: string, work: (watch: StepWatch) => Promise<void>) => {
     const started = performance.now();
@@ -71,7 +83,36 @@ export async function migrate(
   if (journal.isUnsplit) {
     await timed("journal split into series", (watch) => splitJournal(sql, watch));
   }
+  for (const { step, part } of lost) {
+    await timed(`${titleOf(step)}, again`, (watch) => applyAgain(sql, step, part, watch));
+  }
   for (const step of due) await timed(titleOf(step), (watch) => apply(sql, step, watch));
+}
+
+/** Applied steps that a later version of Lotline has, as after a downgrade. */
+function reportLaterSteps(
+  steps: readonly Step[],
+  journal: Journal,
+  report: (line: string) => void,
+): void {
+  const known = new Set(steps.map(titleOf));
+  const series = new Set(steps.map((step) => step.series));
+  for (const done of journal.steps) {
+    if (!series.has(done.series) || known.has(titleOf(done))) continue;
+    report(`The database has ${titleOf(done)} of a later Lotline, which stays`);
+  }
+}
+
+/** The applied steps of which the old tables have lost something. */
+async function lostSteps(sql: Sql, steps: readonly Step[], journal: Journal) {
+  if (journal.steps.length === 0) return [];
+  const isService = ({ series }: { readonly series: string }) => series === SERVICE_SERIES.name;
+  const applied = new Set(journal.steps.filter(isService).map(({ name }) => name));
+  const byName = new Map(steps.filter(isService).map((step) => [step.name, step]));
+  return (await findLostParts(sql)).flatMap((part) => {
+    const step = byName.get(part.name);
+    return step !== undefined && applied.has(part.name) ? [{ step, part }] : [];
+  });
 }
 
 /** A connection beside the migration's, which may be waiting; it is opened when a step takes long. */
@@ -138,17 +179,16 @@ async function refuseWithoutRights(sql: Sql, due: readonly Step[]): Promise<void
 
 /**
  * Of the steps of a series, those that the database doesn't have.
- * @throws {MigrationError} when the database has others than these
+ * @throws {MigrationError} when the database has another one in the place of one of these
  */
 function stepsDue(steps: readonly Step[], applied: readonly AppliedStep[]): readonly Step[] {
   // The part of Lotline that the series belongs to was removed.
   if (steps.length === 0) return [];
   for (const [index, done] of applied.entries()) {
     const step = steps[index];
+    // A later version's: this code works with it (docs/upgrading.md).
+    if (step === undefined) break;
     const title = titleOf(done);
-    if (step === undefined) {
-      throw new MigrationError(`The database has ${title} already: this Lotline is older than it`);
-    }
     if (step.checksum !== done.checksum || step.name !== done.name) {
       throw new MigrationError(`${title} was applied, but its file has changed since`);
     }
@@ -170,6 +210,27 @@ async function apply(sql: Sql, step: Step, watch: StepWatch): Promise<void> {
     await sql.unsafe(statements);
     await recordStep(sql, step);
     if (undo === undefined) await sql.unsafe("commit");
+  });
+}
+
+// What was changed meanwhile was noted nowhere: the next relay takes everything for changed.
+const LOSE_CHANGES = "select nextval('lotline.lost_changes')";
+
+async function applyAgain(
+  sql: Sql,
+  step: Step,
+  { undo, isTrigger }: LostPart,
+  watch: StepWatch,
+): Promise<void> {
+  const { statements } = step;
+  const options = { title: titleOf(step), undo: isTrigger ? undefined : undo, watch };
+  await untilLocked(sql, options, async () => {
+    if (!isTrigger) {
+      await sql.unsafe(undo);
+      await sql.unsafe(statements);
+    } else {
+      await sql.unsafe(`${BEGIN}; ${undo}; ${statements}; ${LOSE_CHANGES}; commit`);
+    }
   });
 }
 

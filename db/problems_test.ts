@@ -138,8 +138,8 @@ Deno.test("each sentence is short, has no full stop and names nothing of the mac
   }
 });
 
-Deno.test("docs/operating.md has a row for each problem", async () => {
-  const page = await Deno.readTextFile(new URL("../docs/operating.md", import.meta.url));
+Deno.test("docs/operations.md has a row for each problem", async () => {
+  const page = await Deno.readTextFile(new URL("../docs/operations.md", import.meta.url));
   const rows = [...page.matchAll(/^\| `(\w+)` +\| (.+?) +\| (.+?) +\|$/gm)];
   for (const kind of PROBLEM_KINDS) {
     const { sentence, todo } = problem(kind);

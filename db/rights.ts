@@ -48,6 +48,7 @@ export const WORKER_RIGHTS: Rights = {
     { tables: PLANT("lots", "lot_genealogy", "qc_decisions"), rights: ["select"] },
     { tables: LOTLINE("lost_changes"), rights: ["select"] },
     { tables: LOTLINE("noted_losses"), rights: ["select", "update"] },
+    { tables: LOTLINE("known_database"), rights: ["select", "insert", "update"] },
     {
       tables: LOTLINE("outbox", "jobs", "cron_runs", "traces", "trace_chunks", "changed_lots")
         .concat(LOTLINE("audits", "audit_findings")),

@@ -1,3 +1,4 @@
+import { findLostParts, withoutLost } from "./added_parts.ts";
 import { type AppliedStep, readJournal } from "./journal.ts";
 import { isMissingRight } from "./pg_errors.ts";
 import { type Step, titleOf } from "./migrations.ts";
@@ -8,7 +9,7 @@ export type SchemaState =
   | { readonly is: "current" }
   /** `deno task migrate` never ran. */
   | { readonly is: "missing" }
-  /** The database lacks these steps. */
+  /** The database lacks these steps, or the old tables have lost the triggers of these. */
   | { readonly is: "behind"; readonly steps: readonly string[] }
   /** The database has these steps of a later version, which runs beside this one during an update. */
   | { readonly is: "ahead"; readonly steps: readonly string[] }
@@ -20,7 +21,9 @@ export type SchemaState =
 /** @param known the steps of the series that the process uses */
 export async function readSchemaState(sql: Sql, known: readonly Step[]): Promise<SchemaState> {
   try {
-    return compareSteps(known, (await readJournal(sql)).steps);
+    const { steps } = await readJournal(sql);
+    const lost = steps.length === 0 ? [] : await findLostParts(sql);
+    return compareSteps(known, withoutLost(steps, lost.filter(({ isTrigger }) => isTrigger)));
   } catch (error) {
     if (!isMissingRight(error)) throw error;
     const [row] = await sql<{ may: boolean }[]>`

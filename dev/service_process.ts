@@ -7,6 +7,7 @@
 import { delay } from "../timing.ts";
 import { logTail, prepareLog } from "./server_log.ts";
 import { PROJECT_FOLDER } from "./state_folder.ts";
+import { fileSettingOf } from "../secret_files.ts";
 import { taskWords } from "./task_command.ts";
 import { commandLine, ended, isRunning, startTied, stopProcess } from "./tied_process.ts";
 
@@ -48,7 +49,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     command: Deno.execPath(),
     args,
     cwd: PROJECT_FOLDER,
-    env: { ...env, NO_COLOR: "1" },
+    env: { ...withoutFiles(env), ...env, NO_COLOR: "1" },
     logFile,
   });
   await Deno.writeTextFile(pidFile, String(server.pid));
@@ -70,6 +71,11 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
       await Deno.remove(pidFile);
     },
   };
+}
+
+/** A shell's setting such as DATABASE_URL_FILE would compete with the service's own one. */
+function withoutFiles(env: ServiceOptions["env"]): Record<string, string> {
+  return Object.fromEntries(Object.keys(env).map((name) => [fileSettingOf(name), ""]));
 }
 
 /** Stops a service that outlived the run which had started it. */

@@ -16,6 +16,7 @@ import { keys } from "./keys.ts";
 import { locks } from "./locks.ts";
 import { direct, pooler } from "./pooler.ts";
 import { processes } from "./processes.ts";
+import { restore } from "./restore.ts";
 import { rights } from "./rights.ts";
 import { connections, disk, versions } from "./server.ts";
 import { readSettingsAndMistakes, type Settings } from "./settings.ts";
@@ -32,6 +33,7 @@ const OF_DATABASE: readonly DatabaseCheck[] = [
   disk,
   timeZone,
   rights,
+  restore,
   processes,
   clocks,
   schedule,

@@ -231,8 +231,31 @@ Deno.test("a key file that others can read is a failure with the command that en
   const findings = await examine({ AUTH_MODE: "legacy", JWT_KEYS_FILE: path });
   deepStrictEqual(about("keys", findings), [
     "failure",
-    `${path} can be read by others: chmod 600 ${path}`,
+    `${path} can be read by others: chmod o= ${path}`,
     "docs/setup.md explains deno task keys",
+  ]);
+});
+
+Deno.test("a secret of a file is checked as others are, and the file is named", async () => {
+  await using database = await freshDatabase();
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, "database_url");
+  await Deno.writeTextFile(path, `${database.url}\n`, { mode: 0o600 });
+  const findings = await examine({ DATABASE_URL_FILE: path });
+  deepStrictEqual(about("database", findings)[0], "ok");
+  const messages = findings.filter(({ check }) => check === "settings").map((one) => one.message);
+  ok(messages.includes(`DATABASE_URL is read from ${path}`), messages.join());
+
+  await Deno.writeTextFile(path, "postgres://u:canary@h/d?x=1", { mode: 0o600 });
+  deepStrictEqual(about("settings", await examine({ DATABASE_URL_FILE: path })).slice(0, 2), [
+    "failure",
+    "DATABASE_URL is invalid: x is not a parameter of a PostgreSQL address: remove it " +
+    `(it was read from ${path})`,
+  ]);
+  await Deno.chmod(path, 0o644);
+  deepStrictEqual(about("settings", await examine({ DATABASE_URL_FILE: path })).slice(0, 2), [
+    "failure",
+    `DATABASE_URL_FILE is invalid: ${path} can be read by others: chmod o= ${path}`,
   ]);
 });
 

@@ -1,16 +1,19 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { ApiSettings, type Environment, parseSettings } from "../config.ts";
 import { parseAddress } from "../db/address.ts";
 import { directAddress } from "../db/direct_address.ts";
 import type { Finding } from "../db/readiness_checks.ts";
 import { JobsSettings, WorkerSettings } from "../jobs/config.ts";
+import { readSecretFiles } from "../secret_files.ts";
 import { failure, note, ok } from "./findings.ts";
 
-/** The settings that checks use; undefined: not set, or invalid. */
+/** The settings that checks use, with the secrets of files; undefined: not set, or invalid. */
 export type Settings = ReturnType<typeof readValid>;
 
 /** The names that the doctor reads: those of the API and of the worker. */
 export const DOCTOR_SETTINGS = [ApiSettings, WorkerSettings] as const;
+
+const ALL_SETTINGS = z.object({ ...ApiSettings.shape, ...WorkerSettings.shape });
 
 const CHECK = "settings";
 const ADVICE = ".env.example explains each setting";
@@ -19,7 +22,8 @@ const ADVICE = ".env.example explains each setting";
 export function readSettingsAndMistakes(
   environment: Environment,
 ): { readonly settings: Settings; readonly findings: readonly Finding[] } {
-  const settings = readValid(environment);
+  const secrets = readSecretFiles(ALL_SETTINGS, environment);
+  const settings = readValid(secrets.environment);
   const renamed = new Set<string>();
   const schemas = settings.isOfApi ? DOCTOR_SETTINGS : [WorkerSettings];
   const mistakes = new Set(
@@ -29,6 +33,7 @@ export function readSettingsAndMistakes(
   );
   const findings = [
     ...[...mistakes].map((sentence) => failure(CHECK, sentence, ADVICE)),
+    ...[...secrets.files].map(([name, path]) => ok(CHECK, `${name} is read from ${path}`)),
     ...[...renamed].map((line) => note(CHECK, line, "use the new name")),
     ...(settings.isOfApi ? [] : [
       note(

@@ -9,7 +9,12 @@ import { taskOutput } from "../testing/task_output.ts";
 const postgres = await refusingPostgres();
 Deno.test.afterAll(async () => await postgres[Symbol.asyncDispose]());
 
-const COMMANDS: readonly (readonly string[])[] = [["migrate"], ["jobs", "list"], ["user", "list"]];
+const COMMANDS: readonly (readonly string[])[] = [
+  ["migrate"],
+  ["jobs", "list"],
+  ["user", "list"],
+  ["restored"],
+];
 
 const REFUSED: readonly [what: string, address: string, kind: ProblemKind][] = [
   ["a wrong password", postgres.address("wrong"), "refused_login"],

@@ -161,14 +161,14 @@ Deno.test("a job that has failed for the last time is dead, which is logged as a
   deepStrictEqual([done.state, done.lines], ["done", ["info job_finished"]]);
 });
 
-Deno.test("invalid arguments make a job dead immediately, and it isn't started", async () => {
+Deno.test("a job with invalid arguments isn't started, and waits for a worker that they fit", async () => {
   await using plant = await newPlant();
   const begun: string[] = [];
   const found = await attempt(plant, () => {
     begun.push("begun");
     return Promise.resolve(undefined);
   }, { n: "one" });
-  deepStrictEqual([found.state, begun], ["dead", []]);
+  deepStrictEqual([found.state, begun], ["ready", []]);
   match(found.last_error ?? "", /^its arguments don't fit: n: /);
 });
 

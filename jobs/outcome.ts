@@ -32,7 +32,7 @@ const MAX_ERROR_CHARACTERS = 2_000;
 
 /**
  * The next state of a job after an attempt. It is tried again after a delay that is doubled each time:
- * at most an hour, or five minutes after an outage of the database.
+ * at most an hour, or five minutes after an outage of the database and while its arguments don't fit.
  *
  * @param attempt 1 for the first
  * @param jitter from 0 to 1: shortens the delay by up to half, so that common failures aren't retried
@@ -70,7 +70,9 @@ export function nextState(
       return isOutage(error) ? postponed(text) : failed(text);
     }
     case "invalid_args":
-      return { is: "failed", error: storable(outcome.message, MAX_ERROR_CHARACTERS) };
+      // Another version may have queued it, whose workers run beside this one during an update. After
+      // MAX_STARTS it is dead.
+      return postponed(storable(outcome.message, MAX_ERROR_CHARACTERS));
     case "quiet":
       return { is: "deferred", retryInMs: outcome.endMs };
     case "stopped":

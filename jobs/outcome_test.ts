@@ -54,7 +54,11 @@ Deno.test("the next state of a job follows from the end of its attempt", () => {
     [threw, 3, { is: "failed", error: "Error: no" }],
     [{ is: "threw", error: "text" }, 3, { is: "failed", error: "text" }],
     [{ is: "threw", error: undefined }, 3, { is: "failed", error: "undefined" }],
-    [{ is: "invalid_args", message: "a number" }, 1, { is: "failed", error: "a number" }],
+    [{ is: "invalid_args", message: "a number" }, 1, {
+      is: "postponed",
+      error: "a number",
+      retryInMs: 2_000,
+    }],
     [{ is: "quiet", endMs: 60_000 }, 3, { is: "deferred", retryInMs: 60_000 }],
     [{ is: "stopped", why: "cancelled" }, 1, { is: "cancelled" }],
     [{ is: "stopped", why: "cancelled" }, 3, { is: "cancelled" }],

@@ -1,4 +1,5 @@
 import type { TraceInvalidation } from "../cache/trace_cache.ts";
+import type { WalPositions } from "../cache/wal_position.ts";
 import { CONNECT_TIMEOUT_MS } from "../db/connect.ts";
 import type { Sql } from "../db/sql.ts";
 import { laterTransaction, readOutbox, removeFromOutbox } from "../db/outbox.ts";
@@ -8,6 +9,7 @@ import { onWrongServer } from "../db/servers.ts";
 import { openSession } from "../db/session.ts";
 import type { Log } from "../log.ts";
 import { delay } from "../timing.ts";
+import { createDatabaseWatch, type DatabaseWatch } from "./relay_database.ts";
 import { createTurns, RELAY_NAME } from "./relay_turn.ts";
 import { createFailureLog } from "./run_loop.ts";
 
@@ -23,6 +25,8 @@ const RETRY_MS = 300;
 const MAX_RETRY_MS = 2_400;
 /** How often changed deep traces are marked, in ms. */
 const REFRESH_MS = 500;
+/** How often it checks that the database is the same, and that all changes are noted, in ms. */
+const DATABASE_MS = 2_000;
 const STATEMENT_MS = 5_000;
 /** PostgreSQL closes the connection of a silent relay after this long, so that another can work. */
 const IDLE_MS = 3_000;
@@ -31,6 +35,8 @@ interface Deps {
   readonly databaseUrl: string;
   /** Absent: there is no cache. */
   readonly invalidation?: TraceInvalidation | undefined;
+  /** Absent: a server that is restored to an earlier time isn't noticed. */
+  readonly walPositions?: WalPositions | undefined;
   readonly log: Log;
 }
 
@@ -41,6 +47,7 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
     if (failure.succeeded()) deps.log("info", "relay_recovered");
   };
   const turns = createTurns(deps.log);
+  const database = createDatabaseWatch(deps);
   while (!stop.aborted) {
     const left = new AbortController();
     using _departing = onWrongServer(deps.databaseUrl, () => left.abort());
@@ -54,7 +61,7 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
         connectTimeoutMs: CONNECT_TIMEOUT_MS,
       });
       await turns.take(end, session.sql);
-      await relay(end, session.sql, deps, onRound);
+      await relay(end, session.sql, { ...deps, database }, onRound);
     } catch (error) {
       const failures = failure.failed(error);
       const retryMs = isWrongServer(error) ? RETRY_MS : RETRY_MS * 2 ** (failures - 1);
@@ -67,11 +74,13 @@ export async function runRelay(deps: Deps, stop: AbortSignal): Promise<void> {
 async function relay(
   stop: AbortSignal,
   sql: Sql,
-  { invalidation }: Deps,
+  { invalidation, database }: Deps & { readonly database: DatabaseWatch },
   onRound: () => void,
 ): Promise<void> {
   let from = "0";
   let refreshedAt = -Infinity;
+  await database.begin(sql);
+  let lookedAt = performance.now();
   const lossAt = watchLosses(() => laterTransaction(sql));
   invalidation?.beginTurn();
   while (!stop.aborted) {
@@ -81,7 +90,7 @@ async function relay(
     await invalidation?.apply({
       lotCodes: batch.lotCodes,
       everything: batch.everything || loss === "over",
-      complete: loss !== "open",
+      complete: loss !== "open" && database.notesChanges,
     });
     if (batch.transactions.length > 0) await removeFromOutbox(sql, batch);
     if (loss === "over") await noteLostChanges(sql, batch.lost);
@@ -89,6 +98,11 @@ async function relay(
     if (began - refreshedAt > REFRESH_MS) {
       await wakeRefresh(sql);
       refreshedAt = began;
+    }
+    if (began - lookedAt > DATABASE_MS) {
+      // The next turn begins with the restored rows, and with an empty cache.
+      if (await database.wasRestored(sql)) return;
+      lookedAt = began;
     }
     onRound();
     await delay(Math.max(1, TICK_MS - (performance.now() - began)), stop);

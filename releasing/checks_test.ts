@@ -26,6 +26,7 @@ const FILES: Readonly<Record<string, string>> = {
   "client/README.md": "npm install lotline-client-0.1.0.tgz\n",
   "Dockerfile": "ARG LOTLINE_VERSION=0.1.0\n",
   "deploy/kubernetes/base/kustomization.yaml": "images:\n  - name: lotline\n    newTag: 0.1.0\n",
+  "docs/kubernetes.md": "docker build -t plant.example/lotline:0.1.0 . # since 0.0.9\n",
   "deploy/nginx.conf": "# 1.2.3\n",
   "db/migrations/0001_lots.sql": "select 1;\n",
   "cutover/migrations/0001_routes.sql": "select 1;\n",

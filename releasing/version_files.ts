@@ -28,9 +28,9 @@ const PLACES: readonly VersionPlace[] = [
   { path: "Dockerfile", pattern: /^ARG LOTLINE_VERSION=([\d.]+)$/gm },
 ];
 
-/** In the configurations of `deploy/`: kustomize's tag, and the name of an image. */
+/** In configurations and commands: kustomize's tag, and the name of an image. */
 const IMAGE_TAGS = /(?:\bnewTag: *["']?|\blotline:v?)(\d+\.\d+\.\d+)\b/g;
-const DEPLOY = "deploy";
+const FOLDERS_WITH_IMAGES = ["deploy", "docs"];
 
 /** The version that the next release has at least, from deno.json. */
 export async function readVersion(root: string): Promise<string> {
@@ -73,12 +73,17 @@ async function versionsAt(root: string, { path, pattern }: VersionPlace): Promis
   return [...text.matchAll(pattern)].map(([, version = ""]) => ({ path, version }));
 }
 
-/** The configurations under `deploy/`, whichever there are. */
-async function imagePlaces(root: string, folder = DEPLOY): Promise<VersionPlace[]> {
+/** The configurations under `deploy/` and the pages, whichever there are. */
+async function imagePlaces(root: string): Promise<VersionPlace[]> {
+  const places = FOLDERS_WITH_IMAGES.map((folder) => imagePlacesIn(root, folder));
+  return (await Promise.all(places)).flat();
+}
+
+async function imagePlacesIn(root: string, folder: string): Promise<VersionPlace[]> {
   const places: VersionPlace[] = [];
   for (const { name, isDirectory } of await entriesOf(join(root, folder))) {
     const path = `${folder}/${name}`;
-    if (isDirectory) places.push(...await imagePlaces(root, path));
+    if (isDirectory) places.push(...await imagePlacesIn(root, path));
     else if (/\.(?:ya?ml|container|service|md)$/.test(name)) {
       places.push({ path, pattern: IMAGE_TAGS });
     }

@@ -40,6 +40,18 @@ for (const [sent, key] of GOOD) {
   });
 }
 
+Deno.test("the digest of a request is the one that earlier versions have stored", async () => {
+  const { id, bearer } = await newAccount();
+  const headers = { ...bearer(), "idempotency-key": "digest" };
+  const body = { notes: "Ködös", decision: "HOLD", temperature_c: "-0.10" };
+  strictEqual((await required.post("/api/qc-decisions", body, headers)).status, 201);
+  const [row] = await sql<{ digest: string }[]>`
+    select encode(request, 'hex') as digest from lotline.idempotency_keys
+    where caller = ${id} and key = 'digest'`;
+  // Another one would refuse the repetition of a request during an update.
+  strictEqual(row?.digest, "c0fb6a11a62fd40c7daf9e191da25041b0b724ec22a92c880181c15aee391e09");
+});
+
 Deno.test("a key is the same bare and in quotes, and another one in capitals", async () => {
   const { bearer } = await newAccount();
   const body = bodyOf("/api/qc-decisions");

@@ -39,7 +39,13 @@ export const REQUIRED = { AUTH_MODE: "required", CORS_ORIGINS: "none" } as const
  * `legacy` unless the environment sets another.
  */
 export async function startApi(
-  options: { databaseUrl?: string; keyFile?: string; environment?: Record<string, string> } = {},
+  options: {
+    databaseUrl?: string;
+    keyFile?: string;
+    environment?: Record<string, string>;
+    /** The tree of another version. */
+    root?: URL;
+  } = {},
 ): Promise<TestApi> {
   const database = options.databaseUrl === undefined ? await freshDatabase() : undefined;
   const folder = await Deno.makeTempDir({ prefix: "lotline-test-" });
@@ -55,6 +61,7 @@ export async function startApi(
       ...options.environment,
     },
     isReady: (line) => line.includes('"event":"listening"'),
+    ...options.root && { root: options.root },
   });
   const { process, log } = started;
   const listening = JSON.parse(started.readyLine);

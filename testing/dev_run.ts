@@ -26,7 +26,13 @@ export class DevRun implements AsyncDisposable {
     this.#child = new Deno.Command(program, {
       args,
       cwd: PROJECT_FOLDER,
-      env: { LOTLINE_DATA: state, PORT: String(port), NO_COLOR: "1" },
+      env: {
+        LOTLINE_DATA: state,
+        PORT: String(port),
+        NO_COLOR: "1",
+        // Of the shell, for another database: it must not reach what the run starts.
+        DATABASE_URL_FILE: "/run/secrets/of_another_plant",
+      },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

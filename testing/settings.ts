@@ -2,6 +2,7 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 import type { z } from "zod";
 import { globalRegistry } from "zod";
 import project from "../deno.json" with { type: "json" };
+import { fileSettingOf, secretNames } from "../secret_files.ts";
 import { taskOutput } from "./task_output.ts";
 
 type Task = keyof typeof project.tasks;
@@ -22,14 +23,19 @@ export function oldNames(schema: z.ZodObject): Record<string, string> {
   );
 }
 
-/** The names that these schemas read from the environment, sorted and unique. */
+/**
+ * The names that these schemas read from the environment, sorted and unique: those of settings, their
+ * old ones, and those of the files that secrets may be in.
+ */
 export function settingNames(
   schemas: readonly z.ZodObject[],
-  { withOld = true }: { readonly withOld?: boolean } = {},
+  { currentOnly = false }: { readonly currentOnly?: boolean } = {},
 ): string[] {
   const names = schemas.flatMap((schema) => [
     ...Object.keys(schema.shape),
-    ...(withOld ? Object.values(oldNames(schema)) : []),
+    ...(currentOnly
+      ? []
+      : [...Object.values(oldNames(schema)), ...secretNames(schema).map(fileSettingOf)]),
   ]);
   return [...new Set(names)].sort();
 }

@@ -78,6 +78,9 @@ export function withClock(link: Valkey, time: () => string): Valkey {
     get connection() {
       return link.connection;
     },
+    get database() {
+      return link.database;
+    },
     tryCommand: (work, patienceMs) =>
       link.tryCommand((client) => {
         const evaluate: typeof client.eval = (script, options) =>

@@ -1,5 +1,5 @@
 // oasdiff, which compares two OpenAPI documents: its version and, in go.sum, what it was when it was
-// chosen. Nothing of Lotline is written in Go. A newer one:
+// chosen. A newer one:
 // go get -tool github.com/oasdiff/oasdiff@latest && go mod tidy
 module lotline/contract-tests/oasdiff
 

@@ -18,6 +18,8 @@ interface GatewayAddresses {
   /** Lotline. */
   readonly serviceUrl: string;
   readonly environment?: Record<string, string>;
+  /** The tree of another version. */
+  readonly root?: URL;
 }
 
 /** The secret that the API and the gateway of a test share. */
@@ -48,6 +50,7 @@ export async function startGateway(places: GatewayAddresses): Promise<TestGatewa
       ...places.environment,
     },
     isReady: (line) => line.includes('"event":"listening"'),
+    ...places.root && { root: places.root },
   });
   const listening = JSON.parse(started.readyLine);
   const adminUrl = `http://127.0.0.1:${listening.admin_port}`;
