@@ -31,7 +31,9 @@ RUN deno run --allow-read --allow-write=deno.json --allow-run containers/fetch_p
   jobs/jobs_main.ts doctor/doctor_main.ts cutover/main.ts cutover/cli/cutover_main.ts cutover/cli/parity_main.ts cutover/legacy/main.ts \
   marked
 
-# The image has no git clone: docker build --build-arg LOTLINE_COMMIT=$(git rev-parse HEAD) .
+# The image has no git clone, so its build is told the commit and the commit's time:
+#   docker build --build-arg LOTLINE_COMMIT="$(git rev-parse HEAD)" \
+#     --build-arg CREATED="$(git log -1 --format=%cI)" .
 ARG LOTLINE_COMMIT=
 ENV LOTLINE_COMMIT=$LOTLINE_COMMIT
 
@@ -50,6 +52,18 @@ EXPOSE 8000
 
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["deno", "eval", "const { ok } = await fetch(`http://127.0.0.1:${Deno.env.get('PORT')}/livez`); Deno.exit(ok ? 0 : 1)"]
+
+# Last, since they change with every commit. A release sets the version.
+ARG LOTLINE_VERSION=0.1.0
+ARG CREATED=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="Lotline" \
+  org.opencontainers.image.description="Lot traceability of a food plant" \
+  org.opencontainers.image.licenses="MIT" \
+  org.opencontainers.image.version="$LOTLINE_VERSION" \
+  org.opencontainers.image.revision="$LOTLINE_COMMIT" \
+  org.opencontainers.image.created="$CREATED" \
+  org.opencontainers.image.source="$SOURCE"
 
 # "deno task" passes signals and exit codes on, so "docker stop" ends the process gracefully.
 ENTRYPOINT ["deno", "task", "--quiet"]

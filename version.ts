@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import project from "./deno.json" with { type: "json" };
 
-/** The version in openapi.yaml; a test compares them. */
-export const RELEASE = "0.1.0";
+/** The version in deno.json. */
+export const RELEASE = project.version;
 
 /** The folders of the image, see Dockerfile; a part that was removed has none. */
 const FOLDERS = [

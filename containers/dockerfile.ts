@@ -15,6 +15,7 @@ export interface ImageRecipe {
   entrypoint: string[];
   cmd: string[];
   healthcheck: string[];
+  labels: Record<string, string>;
   copies: { sources: string[]; target: string }[];
   /** The commands of RUN instructions, those joined by `&&` one by one. */
   runs: string[][];
@@ -31,6 +32,7 @@ export function readDockerfile(text: string): ImageRecipe {
     entrypoint: [],
     cmd: [],
     healthcheck: [],
+    labels: {},
     copies: [],
     runs: [],
   };
@@ -42,6 +44,7 @@ export function readDockerfile(text: string): ImageRecipe {
     else if (keyword === "USER") recipe.user = rest;
     else if (keyword === "ARG") Object.assign(args, pairs(rest));
     else if (keyword === "ENV") Object.assign(recipe.env, withArgs(pairs(rest), args));
+    else if (keyword === "LABEL") Object.assign(recipe.labels, labels(rest, args));
     else if (keyword === "ENTRYPOINT") recipe.entrypoint = words(rest);
     else if (keyword === "CMD") recipe.cmd = words(rest);
     else if (keyword === "HEALTHCHECK") recipe.healthcheck = words(rest.replace(/^.*?CMD\s+/, ""));
@@ -107,6 +110,12 @@ function withArgs(values: Record<string, string>, args: Record<string, string>) 
       [name, value],
     ) => [name, value.startsWith("$") ? args[value.slice(1)] ?? "" : value]),
   );
+}
+
+/** All values of our labels are quoted. */
+function labels(text: string, args: Record<string, string>) {
+  const quoted = [...text.matchAll(/(\S+)="([^"]*)"/g)];
+  return withArgs(Object.fromEntries(quoted.map(([, name, value]) => [name, value])), args);
 }
 
 function words(text: string): string[] {

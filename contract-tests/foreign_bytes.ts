@@ -15,7 +15,7 @@ const ROOT = new URL("../", import.meta.url);
 const OWN = [
   /_test\.ts$/,
   /\.gen\.ts$/,
-  /^(?:bench|containers|contract-tests|dev|faults|testing|\.data)\//,
+  /^(?:bench|containers|contract-tests|dev|faults|releasing|testing|\.data)\//,
   /^cutover\/(?:bench|cli|faults|legacy|odd_requests|practice|testing)\//,
   /^(?:client\/build|client\/dist\/.*|command_line|contract\/(?:generate|named_schemas)|task_help|terminal)\.ts$|^(?:\w+\/)?config\.ts$/,
   /^db\/(?:migrat\w*|grants|rights)\.ts$/,

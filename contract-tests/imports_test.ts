@@ -51,7 +51,7 @@ const MAY_USE: Record<string, string[]> = {
   "terminal.ts": ["db/problems.ts"],
   "timing.ts": [],
   "uncaught_errors.ts": ["log.ts"],
-  "version.ts": [],
+  "version.ts": ["deno.json"],
 };
 const FOR_EVERYTHING = [
   "byte_buffer.ts",

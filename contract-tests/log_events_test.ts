@@ -3,7 +3,8 @@ import { deepStrictEqual, ok } from "node:assert/strict";
 const ROOT = new URL("../", import.meta.url);
 const NOT_OURS = /^(?:\.git|\.data|node_modules|client\/dist)\//;
 /** Programs for people print; only the processes that run for long write log lines. */
-const TOOLS = /^(?:.*\/)?(?:bench|dev|testing|faults|contract-tests|odd_requests|containers)\//;
+const TOOLS =
+  /^(?:.*\/)?(?:bench|dev|testing|faults|releasing|contract-tests|odd_requests|containers)\//;
 
 async function* sources(folder = ""): AsyncGenerator<{ path: string; text: string }> {
   for await (const entry of Deno.readDir(new URL(folder || ".", ROOT))) {

@@ -1,7 +1,7 @@
 /**
  * `contract/released.yaml` is the contract of the last release, and git's tags (`v0.1.0`) name the
  * releases. The document is copied from openapi.yaml before the tag is set, by
- * `deno task contract --release`.
+ * `deno task release`, or `deno task contract --release` alone.
  *
  * @module
  */

@@ -23,6 +23,7 @@ const TOOLS = new Set([
   "node_modules",
   "odd_requests",
   "practice",
+  "releasing",
   "testing",
 ]);
 /** Files at the top that are programs; the others are small modules that everything may use. */

@@ -21,6 +21,7 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "deploy/kubernetes_test.ts",
   "dev/modules_test.ts",
   "faults/rolling_update_test.ts",
+  "releasing",
   "testing",
 ];
 
@@ -31,6 +32,7 @@ export const ONLY_IN_WHOLE_TREE: readonly string[] = [
   "contract-tests/released_test.ts",
   "deploy/kubernetes_test.ts",
   "faults/rolling_update_test.ts",
+  "releasing",
 ];
 
 /**
@@ -74,5 +76,6 @@ export const TOOLS: readonly string[] = [
   "faults",
   "odd_requests",
   "practice",
+  "releasing",
   "testing",
 ];
