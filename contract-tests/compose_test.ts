@@ -8,6 +8,7 @@ import {
   strictEqual,
 } from "node:assert/strict";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { DCLinter } from "dclint";
 import { z } from "zod";
 import { confinementOf, FIRST_OF_ANY_USER, hasAnyUser } from "../containers/any_user.ts";
@@ -137,8 +138,11 @@ async function startAll(t: Deno.TestContext, project: Project): Promise<void> {
       name: `${name} runs as any user on a read-only root, without an init before it`,
       ignore: !hasAnyUser,
       fn: async () => {
-        const first = await running.processes.get(name)?.first();
-        deepStrictEqual(await confinementOf(first ?? 0), FIRST_OF_ANY_USER);
+        // It begins as root, and the worker has no health check to wait for.
+        await eventually("it runs as that user", async () => {
+          const first = await running.processes.get(name)?.first();
+          return isDeepStrictEqual(await confinementOf(first ?? 0), FIRST_OF_ANY_USER);
+        });
       },
     });
   }

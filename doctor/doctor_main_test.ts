@@ -60,8 +60,8 @@ Deno.test("a set-up that works has no finding but that it works", async () => {
   const report = Report.parse(JSON.parse(output));
   deepStrictEqual([code, error, report.ok], [0, "", true]);
   const shown = new Set(report.findings.map(({ check }) => check));
-  // They need a file that an address names, and an address for them.
-  shown.add("certificates").add("direct address");
+  // They need a file that an address names, and addresses for them.
+  shown.add("certificates").add("direct address").add("replica");
   deepStrictEqual([...shown].sort(), await documentedChecks());
   const running = report.findings.find(({ check }) => check === "processes");
   strictEqual(running?.message, "Running processes: 1 api, 1 worker");
