@@ -8,7 +8,7 @@ import { migrate } from "./migrate.ts";
 import { API_RIGHTS, readGatewayRights, type Rights, WORKER_RIGHTS } from "./rights.ts";
 import type { Sql } from "./sql.ts";
 
-const PAGE = new URL("../docs/security.md", import.meta.url);
+const PAGE = new URL("../docs/rights.md", import.meta.url);
 
 const PROGRAMS: readonly (readonly [program: string, rights: Rights | undefined])[] = [
   ["api", API_RIGHTS],
@@ -146,7 +146,7 @@ Deno.test("a new user logs in with the address that --apply shows; a second run 
   });
 });
 
-Deno.test("docs/security.md has what deno task grants prints", async () => {
+Deno.test("docs/rights.md has what deno task grants prints", async () => {
   const page = await Deno.readTextFile(PAGE);
   const { code, output } = await taskOutput(["grants", "plant"], {});
   strictEqual(code, 0);

@@ -2,7 +2,7 @@ import type { coverageOf } from "../evidence/coverage.ts";
 
 type Causes = ReturnType<typeof coverageOf>["lostBy"];
 
-/** What to do about a cause of lost or unanswered comparisons; docs/cutover.md has the same list. */
+/** What to do about a cause of lost or unanswered comparisons; docs/evidence.md has the same list. */
 const ADVICE: Readonly<Record<string, string>> = {
   "size": "raise GATEWAY_BODY_LIMIT, or have the old server compress less",
   "content coding": "configure another content coding in the old server",
