@@ -135,7 +135,8 @@ async function startAll(t: Deno.TestContext, project: Project): Promise<void> {
 
   for (const name of ["api", "worker"]) {
     await t.step({
-      name: `${name} runs as any user on a read-only root, without an init before it`,
+      name:
+        `${name} runs under any number of a user on a read-only root, without an init before it`,
       ignore: !hasAnyUser,
       fn: async () => {
         // It begins as root, and the worker has no health check to wait for.

@@ -138,7 +138,8 @@ async function startAll(t: Deno.TestContext, project: Project): Promise<void> {
 
   for (const name of Object.keys(GATEWAYS)) {
     await t.step({
-      name: `${name} runs as any user on a read-only root, without an init before it`,
+      name:
+        `${name} runs under any number of a user on a read-only root, without an init before it`,
       ignore: !hasAnyUser,
       fn: async () => {
         const first = await running.processes.get(name)?.first();
