@@ -22,6 +22,7 @@ COPY jobs ./jobs
 COPY lineage ./lineage
 COPY reference ./reference
 COPY routes ./routes
+COPY telemetry ./telemetry
 COPY dev/seed.ts dev/seed.json ./dev/
 COPY containers/fetch_packages.ts ./containers/
 

@@ -75,7 +75,7 @@ const traceSessionOf = (url: string, readOnly = false) => (onEnd: () => void) =>
     onEnd,
   });
 
-/** The routes and the request pipeline around them. Disposing ends their timers and threads. */
+/** The routes, the request pipeline around them and their metrics. Disposing ends their timers and threads. */
 export function createApi(deps: ApiDeps) {
   const { config, sql, valkey, keys, log } = deps;
   const mode = config.AUTH_MODE;
@@ -170,6 +170,7 @@ export function createApi(deps: ApiDeps) {
   });
   return {
     serve,
+    metrics,
     [Symbol.dispose]: () => {
       database[Symbol.dispose]();
       replica?.[Symbol.dispose]();

@@ -167,6 +167,12 @@ export const SharedSettings = z.object({
   }),
   TRUSTED_PROXIES: listOf((text) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text)).default([])
     .meta({ description: "addresses or networks with commas between them, such as 10.0.0.0/8" }),
+  METRICS_HOST: z.string().min(1).default("127.0.0.1").meta({
+    description: "the address that the metrics are served on, such as 127.0.0.1",
+  }),
+  METRICS_PORT: wholeNumber(0, 65_535).optional().meta({
+    description: "a port from 0 (any free one) to 65535 that the metrics are served on, or nothing",
+  }),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").meta({
     description: "debug, info, warn or error",
   }),

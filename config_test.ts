@@ -33,6 +33,7 @@ const DEFAULTS = {
   LOGIN_MAX_FAILURES_PER_ADDRESS: 100,
   BODY_LIMIT: 102_400,
   DRAIN_SECONDS: 0,
+  METRICS_HOST: "127.0.0.1",
   LOG_LEVEL: "info",
 };
 
@@ -75,6 +76,8 @@ Deno.test("every setting can be set", () => {
     DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: "1024",
     DRAIN_SECONDS: "5",
+    METRICS_HOST: "0.0.0.0",
+    METRICS_PORT: "9464",
     LOG_LEVEL: "debug",
     TIME_ZONE: "Europe/Berlin",
   });
@@ -99,6 +102,8 @@ Deno.test("every setting can be set", () => {
     DRY_RUN_SECRET: "correct horse battery staple 32!",
     BODY_LIMIT: 1024,
     DRAIN_SECONDS: 5,
+    METRICS_HOST: "0.0.0.0",
+    METRICS_PORT: 9464,
     LOG_LEVEL: "debug",
     TIME_ZONE: "Europe/Berlin",
   });

@@ -10,6 +10,8 @@ import { noteProcess } from "./db/processes.ts";
 import { createLog } from "./log.ts";
 import { ListenError, listening } from "./listen_error.ts";
 import { answerHelp } from "./task_help.ts";
+import { serveMetrics } from "./telemetry/metrics_server.ts";
+import { processMetrics } from "./telemetry/process_metrics.ts";
 import { endOnUncaught } from "./uncaught_errors.ts";
 import { delay } from "./timing.ts";
 
@@ -80,7 +82,13 @@ async function run(config: Config): Promise<void> {
     stopping: stopping.signal,
   });
 
-  const { HOST: hostname, PORT: port } = config;
+  const { HOST: hostname, PORT: port, METRICS_PORT: metricsPort } = config;
+  const metricsServer = metricsPort === undefined ? undefined : serveMetrics({
+    hostname: config.METRICS_HOST,
+    port: metricsPort,
+    sources: [{ name: "api", text: api.metrics.text }, processMetrics("api")],
+    log,
+  });
   const server = listening(
     { hostname, port, setting: "PORT" },
     () =>
@@ -112,6 +120,7 @@ async function run(config: Config): Promise<void> {
       Deno.exit(1);
     }, GRACE_MS);
     await server.shutdown();
+    await metricsServer?.[Symbol.asyncDispose]();
     api[Symbol.dispose]();
     keys[Symbol.dispose]();
     noted[Symbol.dispose]();

@@ -7,7 +7,7 @@ export const RELEASE = project.version;
 /** The folders of the image, see Dockerfile; a part that was removed has none. */
 const FOLDERS = [
   ...["audit", "auth", "cache", "contract", "cutover", "db", "doctor", "dry_run", "http", "jobs"],
-  ...["lineage", "routes"],
+  ...["lineage", "routes", "telemetry"],
 ];
 /** What the image lacks, see .dockerignore. */
 const NOT_IN_IMAGE = ["bench", "faults", "odd_requests", "testing"].map((name) =>

@@ -23,8 +23,11 @@ import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
 import { upkeep } from "./jobs/upkeep.ts";
 import { createThreads } from "./jobs/threads.ts";
 import { GRACE_MS, runWorker } from "./jobs/worker.ts";
+import { ListenError } from "./listen_error.ts";
 import { createLog } from "./log.ts";
 import { answerHelp } from "./task_help.ts";
+import { serveMetrics } from "./telemetry/metrics_server.ts";
+import { processMetrics } from "./telemetry/process_metrics.ts";
 import { endOnUncaught } from "./uncaught_errors.ts";
 
 const jobsOf = (config: WorkerConfig) => [
@@ -50,7 +53,10 @@ answerHelp({
 try {
   await run(readSettings(WorkerSettings, Deno.env.toObject()));
 } catch (error) {
-  if (!(error instanceof ConfigError || error instanceof DirectAddressError)) throw error;
+  const hasSentence = error instanceof ConfigError ||
+    error instanceof DirectAddressError ||
+    error instanceof ListenError;
+  if (!hasSentence) throw error;
   console.error(error.message);
   Deno.exit(1);
 }
@@ -103,6 +109,12 @@ async function run(config: WorkerConfig): Promise<void> {
     series: SERVICE_SERIES,
     log,
   });
+  const metricsServer = config.METRICS_PORT === undefined ? undefined : serveMetrics({
+    hostname: config.METRICS_HOST,
+    port: config.METRICS_PORT,
+    sources: [processMetrics("worker")],
+    log,
+  });
   const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   if (!canBegin) await untilDirect(address, log, signal).finally(flush);
@@ -143,6 +155,7 @@ async function run(config: WorkerConfig): Promise<void> {
     }),
   ]);
 
+  await metricsServer?.[Symbol.asyncDispose]();
   database[Symbol.dispose]();
   replica?.[Symbol.dispose]();
   noted[Symbol.dispose]();

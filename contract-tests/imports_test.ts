@@ -10,8 +10,8 @@ import {
 
 // What each part may use, parts or single files; the parts that everything may use come last.
 const MAY_USE: Record<string, string[]> = {
-  "main.ts": ["app.ts", "auth", "cache", "db"],
-  "worker.ts": ["jobs", "cache", "db"],
+  "main.ts": ["app.ts", "auth", "cache", "db", "telemetry"],
+  "worker.ts": ["jobs", "cache", "db", "telemetry"],
   "app.ts": ["routes", "dry_run", "http", "lineage", "auth", "cache", "db"],
   // The checks read what each other part leaves behind, and serve nothing.
   doctor: ["command_line.ts", "doctor", "jobs", "auth", "cache", "db"],
@@ -26,6 +26,8 @@ const MAY_USE: Record<string, string[]> = {
   auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts"],
   cache: ["cache", "db"],
   db: ["command_line.ts", "db"],
+  // What a process tells of itself. What it serves for a part, the part gives it.
+  telemetry: ["telemetry"],
   contract: ["contract", "json.ts"],
   // A separate package: its build copies the types.
   client: ["client", "contract/types.gen.ts"],

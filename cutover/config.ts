@@ -38,6 +38,8 @@ export const GatewaySettings = SharedSettings.pick({
   DATABASE_URL: true,
   DATABASE_POOLER: true,
   TRUSTED_PROXIES: true,
+  METRICS_HOST: true,
+  METRICS_PORT: true,
   LOG_LEVEL: true,
 }).extend({
   GATEWAY_PORT: wholeNumber(0, 65_535).default(8080).meta({

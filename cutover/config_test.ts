@@ -36,6 +36,7 @@ Deno.test("the gateway needs five settings and has defaults for the others", () 
     DATABASE_POOLER: "auto",
     HOST: "127.0.0.1",
     TRUSTED_PROXIES: [],
+    METRICS_HOST: "127.0.0.1",
     LOG_LEVEL: "info",
     GATEWAY_PORT: 8080,
     GATEWAY_ADMIN_PORT: 8081,

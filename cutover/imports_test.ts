@@ -36,6 +36,7 @@ const OF_THE_SERVICE = [
   "command_line.ts",
   "listen_error.ts",
   "task_help.ts",
+  "telemetry",
   "uncaught_errors.ts",
   "terminal.ts",
   "timing.ts",

@@ -5,7 +5,10 @@ import { connect } from "../db/connect.ts";
 import { CUTOVER_SERIES } from "../db/migrations.ts";
 import { noteProcess } from "../db/processes.ts";
 import { watchDatabase } from "../db/watch_database.ts";
+import { ListenError } from "../listen_error.ts";
 import { createLog } from "../log.ts";
+import { serveMetrics } from "../telemetry/metrics_server.ts";
+import { processMetrics } from "../telemetry/process_metrics.ts";
 import { endOnUncaught } from "../uncaught_errors.ts";
 import { createAdmin } from "./admin/admin.ts";
 import { readBuild } from "./build.ts";
@@ -42,7 +45,7 @@ answerHelp({
 try {
   await run(readSettings(GatewaySettings, Deno.env.toObject()));
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
+  if (!(error instanceof ConfigError || error instanceof ListenError)) throw error;
   console.error(error.message);
   Deno.exit(1);
 }
@@ -128,6 +131,12 @@ async function run(config: GatewayConfig): Promise<void> {
       log,
     }),
   );
+  const metricsServer = config.METRICS_PORT === undefined ? undefined : serveMetrics({
+    hostname: config.METRICS_HOST,
+    port: config.METRICS_PORT,
+    sources: [{ name: "gateway", text: metrics.text }, processMetrics("gateway")],
+    log,
+  });
   log("info", "listening", {
     hostname: config.HOST,
     port: gateway.port,
@@ -156,6 +165,7 @@ async function run(config: GatewayConfig): Promise<void> {
     database[Symbol.dispose]();
     noted[Symbol.dispose]();
     noting[Symbol.dispose]();
+    await metricsServer?.[Symbol.asyncDispose]();
     await admin.shutdown();
     await sql.end({ timeout: 1 });
     log("info", "stopped");

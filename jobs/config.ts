@@ -49,6 +49,8 @@ export const WorkerSettings = SharedSettings.pick({
   DATABASE_POOL_MAX: true,
   VALKEY_URL: true,
   VALKEY_CA_FILE: true,
+  METRICS_HOST: true,
+  METRICS_PORT: true,
   LOG_LEVEL: true,
   TIME_ZONE: true,
 }).extend({

@@ -19,6 +19,7 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
   };
   deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, PORT: "x" }) }, {
     ...connections,
+    METRICS_HOST: "127.0.0.1",
     LOG_LEVEL: "info",
     WORKER_CONCURRENCY: 4,
     JOB_LEASE_SECONDS: 30,
@@ -34,6 +35,7 @@ Deno.test("the worker needs an address of PostgreSQL; its own settings have boun
   };
   deepStrictEqual({ ...readSettings(WorkerSettings, { DATABASE_URL, ...audits, ...given }) }, {
     ...connections,
+    METRICS_HOST: "127.0.0.1",
     LOG_LEVEL: "info",
     WORKER_CONCURRENCY: 64,
     JOB_LEASE_SECONDS: 5,
