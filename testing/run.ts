@@ -13,7 +13,7 @@
  */
 import { withSharedServers } from "./shared_servers.ts";
 import { listTests, testsAt } from "./test_files.ts";
-import { denoTest, type RunResult, runTests, summaryOf } from "./test_run.ts";
+import { denoTest, PASSED, type RunResult, runTests, summaryOf } from "./test_run.ts";
 import { runAllTests } from "./whole_run.ts";
 import { answerHelp } from "../task_help.ts";
 
@@ -35,7 +35,7 @@ function run(args: readonly string[]): Promise<RunResult> {
     const chosen = testsAt(await listTests(ROOT.pathname), args);
     if (chosen.length > 0) return await runTests(chosen, { env });
     console.error(`There are no tests in ${args.join(", ")}`);
-    return { code: 1, passed: 0, failed: 1 };
+    return { ...PASSED, code: 1, failed: 1 };
   });
 }
 

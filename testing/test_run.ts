@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import type { TestFile } from "./test_files.ts";
 
 /** What came of a run of tests. */
@@ -6,7 +7,12 @@ export interface RunResult {
   readonly code: number;
   readonly passed: number;
   readonly failed: number;
+  /** What Deno says of the failed tests; empty when there are none. */
+  readonly errors: string;
 }
+
+/** Nothing was run, or it passed. */
+export const PASSED: RunResult = { code: 0, passed: 0, failed: 0, errors: "" };
 
 export interface RunOptions {
   /** Options of `deno test`, such as its permissions. */
@@ -25,6 +31,8 @@ const MAX_FILES_AT_ONCE = 3;
 export const UNIT_OPTIONS: readonly string[] = ["--no-check", "--deny-run"];
 /** The longest test takes about one. */
 const MAX_SILENT_MINUTES = 4;
+/** Of one run's errors, from their beginning. */
+const MAX_ERROR_CHARACTERS = 20_000;
 
 /** Runs these files: most of them beside each other, then those that say they run alone. */
 export async function runTests(
@@ -50,13 +58,18 @@ export function sumOf(results: readonly RunResult[]): RunResult {
     code: results.find(({ code }) => code !== 0)?.code ?? 0,
     passed: sum("passed"),
     failed: sum("failed"),
+    errors: results.map(({ errors }) => errors).filter((errors) => errors !== "").join("\n"),
   };
 }
 
-/** The last line of a run, in the form of `deno test`. */
-export function summaryOf({ passed, failed }: RunResult, beganMs: number): string {
+/**
+ * The end of a run: what failed, once more, since it stands far above in a long output, and the sum in
+ * the form of `deno test`.
+ */
+export function summaryOf({ passed, failed, errors }: RunResult, beganMs: number): string {
   const minutes = ((performance.now() - beganMs) / 60_000).toFixed(1);
-  return `all | ${passed} passed | ${failed} failed (${minutes} minutes)`;
+  const sum = `all | ${passed} passed | ${failed} failed (${minutes} minutes)`;
+  return errors === "" ? sum : `\nWhat failed:\n\n${errors}\n${sum}`;
 }
 
 /**
@@ -89,12 +102,15 @@ export async function denoTest(
   };
   let silence: ReturnType<typeof setTimeout> | undefined;
   let end = "";
+  let errors: string | undefined;
   // Whole lines, since another run may write at the same time.
   for await (const line of linesOf(process.stdout)) {
     // Paths in a copy of the tree are shown as those of the tree, which stays.
     const shown = line.replaceAll(cwd.replace(/\/$/, ""), Deno.cwd());
     Deno.stdout.writeSync(new TextEncoder().encode(shown));
     end = (end + shown).slice(-2_000);
+    if (stripVTControlCharacters(shown).trim() === "ERRORS") errors = "";
+    else if (errors !== undefined) errors = (errors + shown).slice(0, MAX_ERROR_CHARACTERS);
     // Deno goes on to say how long a test has been running.
     if (silence !== undefined && shown.includes("has been running for")) continue;
     clearTimeout(silence);
@@ -104,11 +120,18 @@ export async function denoTest(
   Deno.removeSignalListener("SIGINT", onSigint);
   Deno.removeSignalListener("SIGTERM", onSigterm);
   const { code } = await process.status;
-  if (isHanging) return { code: code || 1, passed: 0, failed: 1 };
+  if (isHanging) {
+    return { code: code || 1, passed: 0, failed: 1, errors: `A test hangs: ${args.join(" ")}\n` };
+  }
   const passed = countIn(end, "passed");
   const failed = countIn(end, "failed");
   // Without counts, or with a leak after the last test, something failed that is no test.
-  return { code, passed, failed: code !== 0 && failed === 0 ? 1 : failed };
+  return {
+    code,
+    passed,
+    failed: code !== 0 && failed === 0 ? 1 : failed,
+    errors: errors ?? (code === 0 ? "" : end),
+  };
 }
 
 /** The lines of a stream, each with its end. */
