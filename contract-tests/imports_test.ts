@@ -16,16 +16,25 @@ const MAY_USE: Record<string, string[]> = {
   // The checks read what each other part leaves behind, and serve nothing.
   doctor: ["command_line.ts", "doctor", "jobs", "auth", "cache", "db"],
   routes: ["routes", "http", "lineage", "audit", "auth", "cache", "db"],
-  jobs: ["command_line.ts", "jobs", "audit", "lineage", "cache", "auth", "db"],
+  jobs: [
+    "command_line.ts",
+    "jobs",
+    "audit",
+    "lineage",
+    "cache",
+    "auth",
+    "db",
+    "telemetry/tracing.ts",
+  ],
   audit: ["audit", "lineage", "db"],
   lineage: ["lineage", "db"],
   // A step of the request pipeline: only app.ts knows it.
   dry_run: ["dry_run", "http", "auth", "db"],
   // Of the database only the type of a write statement.
-  http: ["http", "auth", "db/write.ts"],
+  http: ["http", "auth", "db/write.ts", "telemetry/tracing.ts"],
   auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts"],
-  cache: ["cache", "db"],
-  db: ["command_line.ts", "db"],
+  cache: ["cache", "db", "telemetry/tracing.ts"],
+  db: ["command_line.ts", "db", "telemetry/tracing.ts"],
   // What a process tells of itself. What it serves for a part, the part gives it.
   telemetry: ["telemetry"],
   contract: ["contract", "json.ts"],
@@ -44,7 +53,7 @@ const MAY_USE: Record<string, string[]> = {
   "json.ts": [],
   "link_target.ts": [],
   "listen_error.ts": [],
-  "log.ts": ["clock.ts"],
+  "log.ts": ["clock.ts", "telemetry/tracing.ts"],
   "metrics.ts": [],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "secret_files.ts": ["shell_word.ts"],

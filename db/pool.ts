@@ -4,6 +4,8 @@ import { isResponse } from "./pg_errors.ts";
 import { onWrongServer, reportWrongServer } from "./servers.ts";
 import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
+import { traceStatement } from "./statement_span.ts";
+import { isTracing } from "../telemetry/tracing.ts";
 
 /** A place for one connection, and for the next one when it has ended. */
 interface Slot {
@@ -125,6 +127,7 @@ class Connections {
       query.reject(new PoolEndedError("the pool has ended"));
       return;
     }
+    if (isTracing) traceStatement(query);
     this.#waiting.push(query);
     this.#next();
   };

@@ -9,6 +9,7 @@ import type { ProxyDeps } from "./proxied_request_deps.ts";
 import { headersForClient, interimText, toHeaderLines } from "../exchange/hop_by_hop.ts";
 import { endResponse, type ErrorResponse, errorResponse, NO_RESPONSE } from "./client_response.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
+import { beginRequestTrace } from "./request_trace.ts";
 import type { Upstream } from "../exchange/route.ts";
 import {
   type Connection,
@@ -45,6 +46,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   /** When the client's connection closed before its response was sent, by `performance.now()`. */
   #leftAt: number | undefined;
   #isFinished = false;
+  /** Undefined while traces are off. */
+  readonly #trace = beginRequestTrace();
 
   constructor(
     readonly deps: ProxyDeps<ProxiedRequest>,
@@ -57,6 +60,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#target = request.url ?? "/";
     this.#decision = decide(deps, this.#method, this.#target, head, peer);
     this.#upstream = this.#decision.upstream;
+    this.#trace?.describe(this.#method, this.#decision.route?.operation, head.requestId);
     this.#due = new DueComparison(deps, this.#decision);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     response.on("close", () => response.writableFinished ? this.#finish() : this.clientLeft());
@@ -159,7 +163,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     if (fallback !== undefined) return queueMicrotask(() => this.#reroute(fallback));
     const { needsHost, lines } = this.head;
     const { authority } = this.deps.upstreams[this.#upstream];
-    const fields = needsHost ? ["Host", authority, ...lines] : lines;
+    const sent = this.#trace === undefined ? lines : this.#trace.linesFor(this.#upstream, lines);
+    const fields = needsHost ? ["Host", authority, ...sent] : sent;
     this.#body.sendTo(connection, headText(`${this.#method} ${this.#target} HTTP/1.1`, fields));
   }
 
@@ -202,6 +207,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   responseEnds(attempt: UpstreamRequest, last: Uint8Array | undefined): void {
     if (this.#isHolding) return this.#finishHeld(attempt);
     const { ms } = attempt;
+    this.#trace?.upstreamEnded();
     this.#countResponse(this.#status, ms);
     this.#due.observe(attempt, this.#upstream, ms, this.#completeAt, () => this.#captured());
     this.#blockedAt ??= attempt.sentAt + ms;
@@ -210,6 +216,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   failed(attempt: UpstreamRequest, failure: Failure): void {
     const { kind, wasReused, wasSent } = failure;
+    this.#trace?.upstreamEnded(kind);
     const isStale = kind === "reset" && wasReused && attempt.response === undefined;
     // Only once, since a new connection isn't reused.
     if (isStale && this.#decision.isSafe && this.#body.canBeSent) {
@@ -276,6 +283,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   #sendTo(upstream: Upstream, reusedConnections?: "none"): void {
     this.#upstream = upstream;
+    this.#trace?.sentTo(upstream, this.#method);
     const attempt = new UpstreamRequest(
       this.deps.upstreams[upstream],
       this.#method,
@@ -369,12 +377,13 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   #captured(): CapturedRequest {
-    return {
+    const captured = {
       method: this.#method,
       target: this.#target,
       headers: toHeaderLines(this.head.lines),
       body: this.#body.bytes(),
     };
+    return this.#trace?.captured(captured) ?? captured;
   }
 
   #finish(): void {
@@ -392,6 +401,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.onFinish(this);
     if (this.#departure !== undefined) this.deps.onDeparture(operation, this.#departure);
+    this.#trace?.finish(this.#departure);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
       operation: operation ?? "unknown",
@@ -402,6 +412,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
       fell_back: this.#fellBack || undefined,
       cut: !this.response.writableFinished || undefined,
       client_left: this.#departure,
+      trace_id: this.#trace?.id,
     });
   }
 }
