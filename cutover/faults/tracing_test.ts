@@ -7,6 +7,7 @@ import type { LineReader } from "../../testing/lines.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
 import { type CollectedSpan, startCollector } from "../../testing/otel_collector.ts";
 import { ownValkey } from "../../testing/own_valkey.ts";
+import { startPgBouncer } from "../../testing/pgbouncer.ts";
 import { startWorker } from "../../testing/worker.ts";
 import { setMode } from "../routes/routes_table.ts";
 import { DRY_RUN_SECRET, startGateway } from "../testing/gateway.ts";
@@ -22,11 +23,13 @@ Deno.test.afterAll(() => stack.disposeAsync());
 const database = stack.use(await freshDatabase());
 const { sql, url: databaseUrl } = database;
 await resetToSeed(sql, await loadSeed());
+// In transaction mode: it keeps no setting of a client from one transaction to the next.
+const pooler = stack.use(await startPgBouncer(databaseUrl));
 const collector = stack.use(await startCollector());
 const VALKEY_URL = stack.use(await ownValkey()).server.url;
 const api = stack.use(
   await startApi({
-    databaseUrl,
+    databaseUrl: pooler.through(databaseUrl),
     environment: { VALKEY_URL, DRY_RUN_SECRET, ...collector.environment("lotline-api") },
   }),
 );
