@@ -1,4 +1,4 @@
-import { debianProgram, type Release } from "./debian_packages.ts";
+import { debianProgram, type Release } from "../dev/debian_packages.ts";
 import type { Major } from "./postgres_servers.ts";
 
 /*
