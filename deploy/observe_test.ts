@@ -202,8 +202,8 @@ Deno.test("the dashboards keep to Grafana's schema, and a field that it doesn't 
   const text = await Deno.readTextFile(paths[0] ?? "");
   for (
     const [from, to] of [["gridPos", "gridPosition"], ["legendFormat", "legend"], [
-      '"w": 24',
-      '"w": 25',
+      '"schemaVersion": 41',
+      '"schemaVersion": "41"',
     ]] as const
   ) {
     const planted = join(folder.path, "planted.json");
@@ -231,6 +231,18 @@ Deno.test("each panel says what it shows, and asks a provisioned source", async 
       match(description ?? "", /\w\.$/, title);
       ok(uids.includes(datasource?.uid ?? ""), title);
       ok(targets.length > 0, title);
+    }
+  }
+});
+
+Deno.test("no panel lies on another, or beside the page", () => {
+  for (const { title, panels } of dashboards.values()) {
+    for (const [at, { gridPos: { x, y, w, h }, title: panel }] of panels.entries()) {
+      ok(x >= 0 && x + w <= 24, `${title}: ${panel}`);
+      const over = panels.slice(at + 1).filter(({ gridPos: other }) =>
+        x < other.x + other.w && other.x < x + w && y < other.y + other.h && other.y < y + h
+      );
+      deepStrictEqual(over.map(({ title }) => title), [], `${title}: ${panel}`);
     }
   }
 });

@@ -16,6 +16,7 @@ const Dashboard = z.object({
   panels: z.array(z.object({
     title: z.string(),
     type: z.string(),
+    gridPos: z.object({ x: z.number(), y: z.number(), w: z.number(), h: z.number() }),
     description: z.string().optional(),
     datasource: z.object({ uid: z.string() }).optional(),
     targets: z.array(z.object({ expr: z.string() })).default([]),

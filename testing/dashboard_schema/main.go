@@ -28,12 +28,16 @@ func check(path string) error {
 		return err
 	}
 	var read dashboard.Dashboard
-	if err := read.UnmarshalJSONStrict(text); err != nil {
+	if err := read.UnmarshalJSONStrict(text); isMistake(err) {
 		return err
 	}
-	// Without a mistake it is an error without words.
-	if err := read.Validate(); err != nil && err.Error() != "" {
+	if err := read.Validate(); isMistake(err) {
 		return err
 	}
 	return nil
+}
+
+// Where all is right, both return an error without words.
+func isMistake(err error) bool {
+	return err != nil && err.Error() != ""
 }
