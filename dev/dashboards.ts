@@ -19,7 +19,7 @@ const Dashboard = z.object({
     gridPos: z.object({ x: z.number(), y: z.number(), w: z.number(), h: z.number() }),
     description: z.string().optional(),
     datasource: z.object({ uid: z.string() }).optional(),
-    targets: z.array(z.object({ expr: z.string() })).default([]),
+    targets: z.array(z.object({ expr: z.string(), legendFormat: z.string() })).default([]),
   })),
 });
 
@@ -30,6 +30,8 @@ export interface PanelQuery {
   readonly dashboard: string;
   readonly panel: string;
   readonly query: string;
+  /** The name of a result, with its labels in double braces; empty: all its labels. */
+  readonly legend: string;
 }
 
 /** One result of a query. */
@@ -55,9 +57,10 @@ export function queriesOf(
 ): PanelQuery[] {
   return [...dashboards.values()].flatMap(({ title: dashboard, panels }) =>
     panels.flatMap(({ title: panel, targets }) =>
-      targets.map(({ expr }) => ({
+      targets.map(({ expr, legendFormat }) => ({
         dashboard,
         panel,
+        legend: legendFormat,
         query: expr.replaceAll(/\$__(?:rate_interval|range)\b/g, range),
       }))
     )
@@ -107,4 +110,12 @@ export async function queryNow(prometheusUrl: string, query: string): Promise<Qu
   const answer = Answer.parse(await response.json());
   if (answer.status === "error") throw new Error(`${query}: ${answer.error}`);
   return answer.data.result.map(({ metric, value: [, value] }) => ({ labels: metric, value }));
+}
+
+/** The name of a result, as Grafana writes it beside a line. */
+export function nameOf({ labels }: QueryResult, legend: string): string {
+  if (legend === "") {
+    return Object.entries(labels).map(([label, value]) => `${label}=${value}`).join(" ");
+  }
+  return legend.replaceAll(/\{\{(\w+)\}\}/g, (_, label: string) => labels[label] ?? "");
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { queriesOf, queryNow, readDashboards } from "./dashboards.ts";
+import { nameOf, queriesOf, queryNow, readDashboards } from "./dashboards.ts";
 
 /** Of the results of one query. */
 const MAX_SHOWN = 6;
@@ -16,14 +16,15 @@ if (prometheusUrl === undefined) {
   console.error("usage: deno run -A dev/show_dashboards.ts http://127.0.0.1:PORT");
   Deno.exit(2);
 }
-let shown: string | undefined;
-for (const { dashboard, panel, query } of queriesOf(await readDashboards(), RANGE)) {
-  if (dashboard !== shown) console.log(`\n${shown = dashboard}`);
+let [shownDashboard, shownPanel] = ["", ""];
+for (const { dashboard, panel, query, legend } of queriesOf(await readDashboards(), RANGE)) {
+  if (dashboard !== shownDashboard) console.log(`\n${dashboard}`);
+  if (dashboard !== shownDashboard || panel !== shownPanel) console.log(`  ${panel}`);
+  [shownDashboard, shownPanel] = [dashboard, panel];
   const results = await queryNow(prometheusUrl, query);
-  console.log(`  ${panel}: ${results.length === 0 ? "no data" : ""}`);
-  for (const { labels, value } of results.slice(0, MAX_SHOWN)) {
-    const names = Object.entries(labels).map(([name, label]) => `${name}=${label}`).join(" ");
-    console.log(`    ${Number(value).toPrecision(4)}  ${names}`);
+  if (results.length === 0) console.log(`    no data: ${query}`);
+  for (const result of results.slice(0, MAX_SHOWN)) {
+    console.log(`    ${Number(result.value).toPrecision(4)}  ${nameOf(result, legend)}`);
   }
   if (results.length > MAX_SHOWN) console.log(`    and ${results.length - MAX_SHOWN} more`);
 }
