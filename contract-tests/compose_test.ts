@@ -128,6 +128,18 @@ function testProject(project: Project): void {
     }
   });
 
+  Deno.test("traces are sent when OTEL_DENO=true, and neither logs nor metrics beside them", async () => {
+    const sent = async (settings: Record<string, string>) => {
+      const filled = await readServices({ ...SETTINGS, ...settings });
+      return ["api", "worker"].map((name) => {
+        const { OTEL_DENO, OTEL_DENO_METRICS, OTEL_DENO_CONSOLE } = filled[name]?.environment ?? {};
+        return [OTEL_DENO, OTEL_DENO_METRICS, OTEL_DENO_CONSOLE].join();
+      });
+    };
+    deepStrictEqual(await sent({}), ["false,false,ignore", "false,false,ignore"]);
+    deepStrictEqual(await sent({ OTEL_DENO: "true" }), ["true,false,ignore", "true,false,ignore"]);
+  });
+
   Deno.test("Grafana calls nobody, and lets nobody change or log in", () => {
     const settings = project.environmentOf("grafana");
     const off = ["REPORTING_ENABLED", "CHECK_FOR_UPDATES", "CHECK_FOR_PLUGIN_UPDATES"]
