@@ -30,7 +30,7 @@ const NEEDS: Readonly<Record<string, RegExp>> = {
   "TLS to PostgreSQL or Valkey": /lotline_certificate_/,
   "a job that waits at this moment": /^max by \(kind(?:, state)?\) \(lotline_jobs(?:_oldest|\))/,
   "a difference": /^sum by \(operation\).*outcome="different"|lotline_gateway_approvals_used_total/,
-  "a lost comparison": /^sum by \(cause\)/,
+  "a plan that runs": /lotline_gateway_plan_/,
   "a client that leaves": /lotline_gateway_clients_left_total/,
   "a job that fails": /lotline_job_retries_total|lotline_jobs_died_total/,
   "a worker that is lost": /lotline_job_rescues_total/,
