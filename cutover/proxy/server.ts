@@ -33,6 +33,8 @@ export type GatewayServer = Awaited<ReturnType<typeof startGatewayServer>>;
  */
 const LINGER_MS = 300;
 const LINGER_TURNS = 20;
+/** How long the last responses may take to be sent, after the grace period. */
+const LAST_RESPONSES_MS = 1_500;
 
 export async function startGatewayServer(options: GatewayServerOptions) {
   const { limits, log } = options;
@@ -200,6 +202,13 @@ export async function startGatewayServer(options: GatewayServerOptions) {
       net.Server.prototype.close.call(server);
       do await delay(turnMs); while (inFlight.size > 0 && performance.now() < until);
       const wasClean = inFlight.size === 0;
+      const last = Array.from(inFlight, ({ request }) => request.socket);
+      for (const proxied of inFlight) proxied.stop();
+      // Some time to read the responses: a client may send a request without one again, a write too.
+      const end = performance.now() + LAST_RESPONSES_MS;
+      while (last.some((socket) => clients.has(socket)) && performance.now() < end) {
+        await delay(turnMs);
+      }
       for (const proxied of inFlight) proxied.cut();
       server.closeAllConnections();
       server.close();
