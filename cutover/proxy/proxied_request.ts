@@ -418,15 +418,19 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.onFinish(this);
     if (this.#departure !== undefined) this.deps.onDeparture(operation, this.#departure);
+    const ms = performance.now() - this.#startedAt;
+    const isSent = this.response.writableFinished;
+    const hasLeft = this.#departure !== undefined;
+    this.deps.onEnd(operation, isSent ? this.#status : hasLeft ? "left" : "cut", ms);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
       operation: operation ?? "unknown",
       side: upstream,
       status: this.#status,
-      ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,
+      ms: Math.round(ms * 10) / 10,
       request_id: this.head.requestId,
       fell_back: this.#fellBack || undefined,
-      cut: !this.response.writableFinished || undefined,
+      cut: !isSent || undefined,
       client_left: this.#departure,
     });
   }

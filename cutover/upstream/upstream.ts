@@ -35,6 +35,12 @@ export class UpstreamPool implements Pool {
     return this.#connections.size;
   }
 
+  /** The connections in use and idle, and the requests that wait for one. */
+  get load() {
+    const idle = this.#idle.length;
+    return { inUse: this.connections - idle, idle, waiting: this.#waiting.length };
+  }
+
   send(request: UpstreamRequest): void {
     if (this.#start(request)) return;
     if (this.#waiting.length >= this.limits.waiting) request.failed(BUSY);
