@@ -32,6 +32,8 @@ const portOf = (api: TestApi) => Number(new URL(api.url).port);
 Deno.test("each request counts for its operation and status, a refused one and one whose client left too", async () => {
   await using measured = await startMeasuredApi();
   const { api, read } = measured;
+  const { text } = await api.get("/metrics");
+  deepStrictEqual(text.match(/lotline_(request_|requests_in|pool|event|valkey|clock)\w*/g), null);
   await api.get("/api/health");
   await api.get("/api/health");
   await api.get("/api/traceability/NONE");
@@ -54,6 +56,7 @@ Deno.test("each request counts for its operation and status, a refused one and o
   await eventually("it has gone", async () => (await read())["lotline_requests_in_flight"] === 0);
   await eventually("it is counted", async () => countsOf(await read())["createLot 499"] === 1);
   deepStrictEqual(countsOf(await read()), {
+    "getMetrics 200": 1,
     "getHealth 200": 2,
     "getTraceability 404": 1,
     "unknown 404": 1,
