@@ -1,3 +1,4 @@
+import { serviceMetrics } from "./cache/service_metrics.ts";
 import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { createWalPositions } from "./cache/wal_position.ts";
@@ -27,7 +28,6 @@ import { ListenError } from "./listen_error.ts";
 import { createLog } from "./log.ts";
 import { answerHelp } from "./task_help.ts";
 import { serveMetrics } from "./telemetry/metrics_server.ts";
-import { processMetrics } from "./telemetry/process_metrics.ts";
 import { endOnUncaught } from "./uncaught_errors.ts";
 
 const jobsOf = (config: WorkerConfig) => [
@@ -112,7 +112,15 @@ async function run(config: WorkerConfig): Promise<void> {
   const metricsServer = config.METRICS_PORT === undefined ? undefined : serveMetrics({
     hostname: config.METRICS_HOST,
     port: config.METRICS_PORT,
-    sources: [processMetrics("worker")],
+    sources: [
+      ...serviceMetrics("worker", {
+        databaseUrl: url,
+        replicaUrl: config.DATABASE_REPLICA_URL,
+        noted,
+        valkey,
+        config,
+      }),
+    ],
     log,
   });
   const canBegin = await isDirect(address, log).finally(flush);

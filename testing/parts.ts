@@ -24,6 +24,7 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "dev/modules_test.ts",
   "faults/rolling_update_test.ts",
   "releasing",
+  "telemetry/all_series_test.ts",
   "testing",
 ];
 
@@ -37,6 +38,7 @@ export const ONLY_IN_WHOLE_TREE: readonly string[] = [
   "deploy/observe_test.ts",
   "faults/rolling_update_test.ts",
   "releasing",
+  "telemetry/all_series_test.ts",
 ];
 
 /**
