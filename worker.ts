@@ -18,6 +18,7 @@ import { keepBeating } from "./jobs/heartbeat.ts";
 import { deepTrace } from "./jobs/deep_trace.ts";
 import { isDirect, untilDirect } from "./jobs/direct.ts";
 import { refreshTraces } from "./jobs/refresh_traces.ts";
+import { createJobMetrics } from "./jobs/job_metrics.ts";
 import { runRelay } from "./jobs/relay.ts";
 import { followSchedule, SCHEDULE } from "./jobs/schedule.ts";
 import { upkeep } from "./jobs/upkeep.ts";
@@ -27,7 +28,9 @@ import { ListenError } from "./listen_error.ts";
 import { createLog } from "./log.ts";
 import { answerHelp } from "./task_help.ts";
 import { serveMetrics } from "./telemetry/metrics_server.ts";
+import { plantMetrics } from "./telemetry/plant_metrics.ts";
 import { processMetrics } from "./telemetry/process_metrics.ts";
+import { createWorkGauges } from "./telemetry/work_gauges.ts";
 import { endOnUncaught } from "./uncaught_errors.ts";
 
 const jobsOf = (config: WorkerConfig) => [
@@ -109,12 +112,22 @@ async function run(config: WorkerConfig): Promise<void> {
     series: SERVICE_SERIES,
     log,
   });
-  const metricsServer = config.METRICS_PORT === undefined ? undefined : serveMetrics({
-    hostname: config.METRICS_HOST,
-    port: config.METRICS_PORT,
-    sources: [processMetrics("worker")],
-    log,
-  });
+  const definitions = jobsOf(config);
+  const kinds = definitions.map(({ kind }) => kind);
+  const metrics = config.METRICS_PORT === undefined ? undefined : createJobMetrics(kinds);
+  const metricsServer = metrics && config.METRICS_PORT !== undefined
+    ? serveMetrics({
+      hostname: config.METRICS_HOST,
+      port: config.METRICS_PORT,
+      sources: [
+        processMetrics("worker"),
+        metrics,
+        { name: "work", text: createWorkGauges({ sql: queueSql, log, kinds }) },
+        ...plantMetrics({ databaseUrl: url, schedule: SCHEDULE.map(({ name }) => name) }),
+      ],
+      log,
+    })
+    : undefined;
   const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   if (!canBegin) await untilDirect(address, log, signal).finally(flush);
@@ -134,7 +147,7 @@ async function run(config: WorkerConfig): Promise<void> {
       signal,
       quietHours: config.AUDIT_QUIET_HOURS,
     }),
-    runWorker(jobsOf(config), {
+    runWorker(definitions, {
       sql,
       queueSql,
       createThreads: (statementTimeoutMs) =>
@@ -146,6 +159,7 @@ async function run(config: WorkerConfig): Promise<void> {
         }),
       replica,
       valkey,
+      metrics,
       log,
     }, {
       name,

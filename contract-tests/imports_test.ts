@@ -15,7 +15,7 @@ const MAY_USE: Record<string, string[]> = {
   "app.ts": ["routes", "dry_run", "http", "lineage", "auth", "cache", "db"],
   // The checks read what each other part leaves behind, and serve nothing.
   doctor: ["command_line.ts", "doctor", "jobs", "auth", "cache", "db"],
-  routes: ["routes", "http", "lineage", "audit", "auth", "cache", "db"],
+  routes: ["routes", "telemetry", "http", "lineage", "audit", "auth", "cache", "db"],
   jobs: ["command_line.ts", "jobs", "audit", "lineage", "cache", "auth", "db"],
   audit: ["audit", "lineage", "db"],
   lineage: ["lineage", "db"],
@@ -26,8 +26,9 @@ const MAY_USE: Record<string, string[]> = {
   auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts"],
   cache: ["cache", "db"],
   db: ["command_line.ts", "db"],
-  // What a process tells of itself. What it serves for a part, the part gives it.
-  telemetry: ["telemetry"],
+  // What a process tells of itself and of the database. What it serves for another part, the part gives
+  // it.
+  telemetry: ["telemetry", "db"],
   contract: ["contract", "json.ts"],
   // A separate package: its build copies the types.
   client: ["client", "contract/types.gen.ts"],
