@@ -1,3 +1,4 @@
+import { serviceMetrics } from "./cache/service_metrics.ts";
 import { createTraceInvalidation } from "./cache/trace_cache.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { createWalPositions } from "./cache/wal_position.ts";
@@ -8,9 +9,11 @@ import { directAddress, DirectAddressError } from "./db/direct_address.ts";
 import { followIdentity } from "./db/identity.ts";
 import { noteTimeZone } from "./db/time_zone.ts";
 import { SERVICE_SERIES } from "./db/migrations.ts";
+import { plantMetrics } from "./db/plant_metrics.ts";
 import { noteProcess } from "./db/processes.ts";
 import { watchReplica } from "./db/replica.ts";
 import { watchDatabase } from "./db/watch_database.ts";
+import { createWorkGauges } from "./db/work_gauges.ts";
 import { boundStoredResults } from "./jobs/bound_results.ts";
 import { auditGenealogy } from "./jobs/audit_genealogy.ts";
 import { type WorkerConfig, WorkerSettings } from "./jobs/config.ts";
@@ -28,9 +31,6 @@ import { ListenError } from "./listen_error.ts";
 import { createLog } from "./log.ts";
 import { answerHelp } from "./task_help.ts";
 import { serveMetrics } from "./telemetry/metrics_server.ts";
-import { plantMetrics } from "./telemetry/plant_metrics.ts";
-import { processMetrics } from "./telemetry/process_metrics.ts";
-import { createWorkGauges } from "./telemetry/work_gauges.ts";
 import { endOnUncaught } from "./uncaught_errors.ts";
 
 const jobsOf = (config: WorkerConfig) => [
@@ -114,20 +114,27 @@ async function run(config: WorkerConfig): Promise<void> {
   });
   const definitions = jobsOf(config);
   const kinds = definitions.map(({ kind }) => kind);
-  const metrics = config.METRICS_PORT === undefined ? undefined : createJobMetrics(kinds);
-  const metricsServer = metrics && config.METRICS_PORT !== undefined
-    ? serveMetrics({
+  const { METRICS_PORT: metricsPort } = config;
+  const metrics = metricsPort === undefined ? undefined : createJobMetrics(kinds);
+  const metricsServer = metrics === undefined || metricsPort === undefined
+    ? undefined
+    : serveMetrics({
       hostname: config.METRICS_HOST,
-      port: config.METRICS_PORT,
+      port: metricsPort,
       sources: [
-        processMetrics("worker"),
+        ...serviceMetrics("worker", {
+          databaseUrl: url,
+          replicaUrl: config.DATABASE_REPLICA_URL,
+          noted,
+          valkey,
+          config,
+        }),
         metrics,
-        { name: "work", text: createWorkGauges({ sql: queueSql, log, kinds }) },
+        { name: "work", text: createWorkGauges({ sql: queueSql, log, kinds, isWhole: true }) },
         ...plantMetrics({ databaseUrl: url, schedule: SCHEDULE.map(({ name }) => name) }),
       ],
       log,
-    })
-    : undefined;
+    });
   const canBegin = await isDirect(address, log).finally(flush);
   log("info", "working", { worker: name, at_once: config.WORKER_CONCURRENCY });
   if (!canBegin) await untilDirect(address, log, signal).finally(flush);

@@ -15,20 +15,19 @@ const MAY_USE: Record<string, string[]> = {
   "app.ts": ["routes", "dry_run", "http", "lineage", "auth", "cache", "db"],
   // The checks read what each other part leaves behind, and serve nothing.
   doctor: ["command_line.ts", "doctor", "jobs", "auth", "cache", "db"],
-  routes: ["routes", "telemetry", "http", "lineage", "audit", "auth", "cache", "db"],
+  routes: ["routes", "http", "lineage", "audit", "auth", "cache", "db"],
   jobs: ["command_line.ts", "jobs", "audit", "lineage", "cache", "auth", "db"],
   audit: ["audit", "lineage", "db"],
   lineage: ["lineage", "db"],
   // A step of the request pipeline: only app.ts knows it.
   dry_run: ["dry_run", "http", "auth", "db"],
   // Of the database only the type of a write statement.
-  http: ["http", "auth", "db/write.ts"],
-  auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts"],
-  cache: ["cache", "db"],
-  db: ["command_line.ts", "db"],
-  // What a process tells of itself and of the database. What it serves for another part, the part gives
-  // it.
-  telemetry: ["telemetry", "db"],
+  http: ["http", "auth", "telemetry", "db/write.ts"],
+  auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts", "telemetry"],
+  cache: ["cache", "db", "telemetry"],
+  db: ["command_line.ts", "db", "telemetry"],
+  // What a process tells of itself. What it serves for a part, the part gives it.
+  telemetry: ["telemetry"],
   contract: ["contract", "json.ts"],
   // A separate package: its build copies the types.
   client: ["client", "contract/types.gen.ts"],
@@ -46,7 +45,7 @@ const MAY_USE: Record<string, string[]> = {
   "link_target.ts": [],
   "listen_error.ts": [],
   "log.ts": ["clock.ts"],
-  "metrics.ts": [],
+  "metrics.ts": ["telemetry/request_metrics.ts"],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "secret_files.ts": ["shell_word.ts"],
   "shell_word.ts": [],

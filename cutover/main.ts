@@ -1,12 +1,17 @@
 import { ConfigError, readSettings } from "../config.ts";
 import { type GatewayConfig, GatewaySettings } from "./config.ts";
 import { logAddress } from "../db/address_log.ts";
+import { databaseCertificates } from "../db/certificates.ts";
+import { clockMetrics } from "../db/clock_metrics.ts";
 import { connect } from "../db/connect.ts";
 import { CUTOVER_SERIES } from "../db/migrations.ts";
+import { poolMetrics } from "../db/pool_metrics.ts";
 import { noteProcess } from "../db/processes.ts";
 import { watchDatabase } from "../db/watch_database.ts";
 import { ListenError } from "../listen_error.ts";
 import { createLog } from "../log.ts";
+import { certificateMetrics } from "../telemetry/certificates.ts";
+import { eventLoopMetrics } from "../telemetry/event_loop.ts";
 import { serveMetrics } from "../telemetry/metrics_server.ts";
 import { processMetrics } from "../telemetry/process_metrics.ts";
 import { endOnUncaught } from "../uncaught_errors.ts";
@@ -134,7 +139,14 @@ async function run(config: GatewayConfig): Promise<void> {
   const metricsServer = config.METRICS_PORT === undefined ? undefined : serveMetrics({
     hostname: config.METRICS_HOST,
     port: config.METRICS_PORT,
-    sources: [{ name: "gateway", text: metrics.text }, processMetrics("gateway")],
+    sources: [
+      { name: "gateway", text: metrics.text },
+      processMetrics("gateway"),
+      eventLoopMetrics(),
+      poolMetrics(),
+      clockMetrics(noted),
+      certificateMetrics(databaseCertificates("database", databaseUrl)),
+    ],
     log,
   });
   log("info", "listening", {

@@ -1,6 +1,6 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { type App, operation } from "../http/operation.ts";
-import { createWorkGauges } from "../telemetry/work_gauges.ts";
+import { createWorkGauges } from "../db/work_gauges.ts";
 import type { RouteDeps } from "./deps.ts";
 import { errors } from "./responses.ts";
 

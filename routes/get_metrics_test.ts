@@ -9,7 +9,7 @@ import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { named, valuesOf } from "../testing/series.ts";
-import { createWorkGauges } from "../telemetry/work_gauges.ts";
+import { createWorkGauges } from "../db/work_gauges.ts";
 
 const log = () => {};
 

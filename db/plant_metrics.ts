@@ -1,15 +1,15 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { components } from "../contract/types.gen.ts";
-import { isStatementTimeout } from "../db/pg_errors.ts";
+import { isStatementTimeout } from "./pg_errors.ts";
 import {
   countPlant,
   type PlantCounts,
   type PlantRecords,
   readPlantRecords,
-} from "../db/plant_figures.ts";
-import { openSession } from "../db/session.ts";
-import type { Sql } from "../db/sql.ts";
-import type { MetricsSource } from "./metrics_server.ts";
+} from "./plant_figures.ts";
+import { openSession } from "./session.ts";
+import type { Sql } from "./sql.ts";
+import type { MetricsSource } from "../telemetry/metrics_server.ts";
 
 type LotType = components["schemas"]["LotType"];
 type Decision = components["schemas"]["QcVerdict"];
@@ -124,7 +124,10 @@ function describeRecords(records: PlantRecords, schedule: readonly string[]): Pr
   const registry = new Registry();
   const registers = [registry];
   const gauge = (name: string, help: string, value: number | null) => {
-    if (value !== null) new Gauge({ name: `lotline_${name}`, help, registers }).set(value);
+    // Without a value the series is missing, and its help is there.
+    const shown = new Gauge({ name: `lotline_${name}`, help, registers });
+    if (value === null) shown.remove();
+    else shown.set(value);
   };
   const { auditedAt, backedUpAt, archives, archivedAt, archiveFailures, slots, bytes } = records;
   gauge("audit_last_run_timestamp_seconds", "When the newest whole audit ended.", auditedAt);
@@ -136,15 +139,15 @@ function describeRecords(records: PlantRecords, schedule: readonly string[]): Pr
   });
   for (const [check, found] of Object.entries(records.findings)) findings.set({ check }, found);
   gauge("backup_last_timestamp_seconds", "When the last backup that was noted ended.", backedUpAt);
-  if (archives) {
-    const archived = "When PostgreSQL last archived a file of its log.";
-    gauge("wal_archive_last_timestamp_seconds", archived, archivedAt);
-    new Counter({
-      name: "lotline_wal_archive_failures_total",
-      help: "Failures to archive a file of PostgreSQL's log, as PostgreSQL counts them.",
-      registers,
-    }).inc(archiveFailures);
-  }
+  const archived = "When PostgreSQL last archived a file of its log.";
+  gauge("wal_archive_last_timestamp_seconds", archived, archives ? archivedAt : null);
+  const failures = new Counter({
+    name: "lotline_wal_archive_failures_total",
+    help: "Failures to archive a file of PostgreSQL's log, as PostgreSQL counts them.",
+    registers,
+  });
+  if (archives) failures.inc(archiveFailures);
+  else failures.remove();
   const runs = new Gauge({
     name: "lotline_schedule_last_run_timestamp_seconds",
     help: "When the last work that the schedule has put into the queue was due.",

@@ -1,5 +1,5 @@
 import { Gauge, Registry } from "prom-client";
-import type { Sql } from "../db/sql.ts";
+import type { Sql } from "./sql.ts";
 import {
   type ChangesState,
   MAX_ROWS,
@@ -7,7 +7,7 @@ import {
   readChangesState,
   readOldestChange,
   readQueueState,
-} from "../db/work_state.ts";
+} from "./work_state.ts";
 import { describeError, type Log } from "../log.ts";
 
 /** A reading is reused this long, in ms, so that scrapers share one query. */
@@ -16,11 +16,13 @@ const KEEP_MS = 1_000;
 interface WorkDeps {
   readonly sql: Sql;
   readonly log: Log;
-  /**
-   * For a worker: the kinds of its jobs. All others are shown as `unknown`, and the age of the oldest
-   * change is shown as well.
-   */
+  /** The kinds that are shown by their names, others as `unknown`; all by default. */
   readonly kinds?: readonly string[];
+  /**
+   * Whether it also shows the age of the oldest change, and names each series that has no value now.
+   * The API's own `/metrics` stays as it was before.
+   */
+  readonly isWhole?: boolean;
 }
 
 /**
@@ -29,7 +31,7 @@ interface WorkDeps {
  * `lotline_work_readable` shows that, and the log says it once.
  */
 export function createWorkGauges(
-  { sql, log, kinds }: WorkDeps,
+  { sql, log, kinds, isWhole = false }: WorkDeps,
   now: () => number = () => performance.now(),
 ): () => Promise<string> {
   const unreadable = new Set<string>();
@@ -51,9 +53,9 @@ export function createWorkGauges(
       ...await Promise.all([
         readOrNone("jobs", readQueueState(sql)),
         readOrNone("changes", readChangesState(sql)),
-        kinds && readOrNone("oldest_change", readOldestChange(sql)),
+        isWhole ? readOrNone("oldest_change", readOldestChange(sql)) : undefined,
       ]),
-      kinds,
+      { kinds, isWhole },
     );
   let reading: { readonly at: number; readonly text: Promise<string> } | undefined;
   return () => {
@@ -68,7 +70,10 @@ async function describeWork(
   queue: QueueState | undefined,
   changes: ChangesState | undefined,
   oldestChange: number | null | undefined,
-  kinds: readonly string[] | undefined,
+  { kinds, isWhole }: {
+    readonly kinds: readonly string[] | undefined;
+    readonly isWhole: boolean;
+  },
 ): Promise<string> {
   const registry = new Registry();
   const gauge = (name: string, help: string, ...labelNames: string[]) =>
@@ -77,7 +82,7 @@ async function describeWork(
   const readable = gauge("work_readable", "1 when this part was read in time.", "what");
   readable.set({ what: "jobs" }, queue === undefined ? 0 : 1);
   readable.set({ what: "changes" }, changes === undefined ? 0 : 1);
-  if (kinds !== undefined) {
+  if (isWhole) {
     readable.set({ what: "oldest_change" }, oldestChange === undefined ? 0 : 1);
   }
   if (queue !== undefined) {
@@ -103,14 +108,19 @@ async function describeWork(
     gauge("outbox_limit_bytes", "Size at which changes are counted as lost.").set(limit);
     gauge("changes_lost", "Changes that were never stored.").set(lost);
     gauge("relays", "1 when a relay works.").set(relays);
-    if (silent !== null) {
-      gauge("relay_silent_seconds", "Time since the relay's last query.").set(silent);
+    if (silent !== null || isWhole) {
+      setOrRemove(gauge("relay_silent_seconds", "Time since the relay's last query."), silent);
     }
   }
-  if (oldestChange !== undefined && oldestChange !== null) {
-    const help =
-      "Time since the oldest change was written that waits for a relay; 0 when none waits.";
-    gauge("outbox_oldest_seconds", help).set(oldestChange);
+  if (oldestChange !== undefined) {
+    const help = "Age of the oldest change that waits for a relay; 0 when none waits.";
+    setOrRemove(gauge("outbox_oldest_seconds", help), oldestChange);
   }
   return await registry.metrics();
+}
+
+/** Without a value the series is missing, and its help is there. */
+function setOrRemove(gauge: Gauge, value: number | null): void {
+  if (value === null) gauge.remove();
+  else gauge.set(value);
 }

@@ -1,0 +1,66 @@
+import tls from "node:tls";
+import { Gauge, Registry } from "prom-client";
+import { endOf } from "../db/certificates.ts";
+import type { WatchedCertificate } from "../telemetry/certificates.ts";
+import type { MetricsSource } from "../telemetry/metrics_server.ts";
+import { parseValkeyAddress } from "./address.ts";
+import type { Valkey } from "./valkey.ts";
+import { isKnownReason } from "./valkey_check.ts";
+
+const TIMEOUT_MS = 2_000;
+
+/** Whether Valkey can be used, by a write when the metrics are read. */
+export function valkeyMetrics(valkey: Pick<Valkey, "problem">): MetricsSource {
+  const registry = new Registry();
+  const registers = [registry];
+  const problems = new Gauge({
+    name: "lotline_valkey_problem",
+    help: "1 for the reason why Valkey can't be used, as docs/metrics.md lists them.",
+    labelNames: ["reason"],
+    registers,
+  });
+  new Gauge({
+    name: "lotline_valkey_usable",
+    help: "1 when Valkey responds and accepts writes.",
+    registers,
+    async collect() {
+      const problem = await valkey.problem();
+      this.set(problem === undefined ? 1 : 0);
+      problems.reset();
+      if (problem !== undefined) {
+        problems.set({ reason: isKnownReason(problem) ? problem : "other" }, 1);
+      }
+    },
+  });
+  return { name: "valkey", text: () => registry.metrics() };
+}
+
+/** The certificate of Valkey's server, as a connection gets it, and the one of `VALKEY_CA_FILE`. */
+export function valkeyCertificates(
+  url: string,
+  caFile: string | undefined,
+): readonly WatchedCertificate[] {
+  const address = parseValkeyAddress(url);
+  if (!address.tls) return [];
+  return [
+    { of: "valkey", readEnd: () => readServerEnd(address) },
+    {
+      of: "valkey_authority",
+      readEnd: async () =>
+        caFile === undefined ? undefined : endOf(await Deno.readTextFile(caFile)),
+    },
+  ];
+}
+
+/** Sends nothing: whether the certificate is trusted is the other connections' concern. */
+async function readServerEnd(
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<Date> {
+  const { promise, resolve, reject } = Promise.withResolvers<Date>();
+  const socket = tls.connect({ host, port, rejectUnauthorized: false, timeout: TIMEOUT_MS });
+  socket.once("secureConnect", () => resolve(new Date(socket.getPeerCertificate().valid_to)));
+  socket.once("timeout", () => reject(new Error(`no TLS with Valkey in ${TIMEOUT_MS} ms`)));
+  socket.on("error", reject);
+  socket.once("close", () => reject(new Error("Valkey closes the connection")));
+  return await promise.finally(() => socket.destroy());
+}
