@@ -29,7 +29,7 @@ const NAMES = { lotTypes: Object.keys(LOT_TYPES), decisions: Object.keys(DECISIO
 
 const RECORDS_EVERY_MS = 60_000;
 const RECORDS_TIMEOUT_MS = 5_000;
-/** The least time between two counts, in ms. A million lots take half a second of one processor. */
+/** The least time between two counts, in ms. See docs/metrics.md for what it takes. */
 const COUNT_EVERY_MS = 300_000;
 const COUNT_TIMEOUT_MS = 20_000;
 /** A count is a hundredth of the time at most, whatever a plant's size is. */

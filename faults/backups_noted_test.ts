@@ -42,15 +42,15 @@ for (const major of [15, 17] as const) {
       const [records] = plantMetrics({ databaseUrl: url, schedule: [] });
       return valuesOf(await records?.text() ?? "")[`lotline_${name}`];
     };
-    const run = async (program: string, address: string) => {
+    const run = async (program: string) => {
       const script = (await commandsOf(program)).replaceAll("/backups/", `${backups}/`);
       const { code, stderr } = await new Deno.Command("sh", {
         args: ["-c", script],
         cwd: folder.path,
         env: {
           PATH: `${bin}:${Deno.env.get("PATH")}`,
-          DATABASE_URL: address,
-          REPLICATION_URL: address,
+          DATABASE_URL: url,
+          REPLICATION_URL: url,
         },
         stdout: "null",
         stderr: "piped",
@@ -59,21 +59,24 @@ for (const major of [15, 17] as const) {
     };
 
     strictEqual(await shown("backup_last_timestamp_seconds"), undefined);
-    // A backup that fails isn't noted, though the database could be asked to.
-    ok((await run("pg_dump", url.replace(/\/[^/]*$/, "/nothing"))).code !== 0);
+    // A backup that can't be written isn't noted.
+    const dump = join(folder.path, "plant.dump");
+    await Deno.mkdir(dump);
+    ok((await run("pg_dump")).code !== 0);
+    await Deno.remove(dump);
     strictEqual(await shown("backup_last_timestamp_seconds"), undefined);
 
-    const dumped = await run("pg_dump", url);
+    const dumped = await run("pg_dump");
     strictEqual(dumped.code, 0, dumped.error);
     const first = await shown("backup_last_timestamp_seconds") ?? NaN;
     ok(Math.abs(Date.now() / 1_000 - first) < 600, `${first}`);
 
-    const based = await run("pg_basebackup", url);
+    const based = await run("pg_basebackup");
     strictEqual(based.code, 0, based.error);
     const second = await shown("backup_last_timestamp_seconds") ?? NaN;
     ok(second > first, `${second} after ${first}`);
     // The folder is there now, so the next one of this name fails.
-    ok((await run("pg_basebackup", url)).code !== 0);
+    ok((await run("pg_basebackup")).code !== 0);
     strictEqual(await shown("backup_last_timestamp_seconds"), second);
 
     await eventually("the archive is shown", async () => {
