@@ -13,26 +13,29 @@ const TIMEOUT_MS = 2_000;
 export function valkeyMetrics(valkey: Pick<Valkey, "problem">): MetricsSource {
   const registry = new Registry();
   const registers = [registry];
+  const usable = new Gauge({
+    name: "lotline_valkey_usable",
+    help: "1 when Valkey responds and accepts writes.",
+    registers,
+  });
   const problems = new Gauge({
     name: "lotline_valkey_problem",
     help: "1 for the reason why Valkey can't be used, as docs/metrics.md lists them.",
     labelNames: ["reason"],
     registers,
   });
-  new Gauge({
-    name: "lotline_valkey_usable",
-    help: "1 when Valkey responds and accepts writes.",
-    registers,
-    async collect() {
+  return {
+    name: "valkey",
+    async text() {
       const problem = await valkey.problem();
-      this.set(problem === undefined ? 1 : 0);
+      usable.set(problem === undefined ? 1 : 0);
       problems.reset();
       if (problem !== undefined) {
         problems.set({ reason: isKnownReason(problem) ? problem : "other" }, 1);
       }
+      return await registry.metrics();
     },
-  });
-  return { name: "valkey", text: () => registry.metrics() };
+  };
 }
 
 /** The certificate of Valkey's server, as a connection gets it, and the one of `VALKEY_CA_FILE`. */

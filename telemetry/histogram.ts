@@ -35,7 +35,8 @@ export function createHistogram(
      * @param values in the order of `labelNames`, each of a fixed list: a series stays for ever
      */
     withLabels(...values: readonly string[]): Series {
-      const labels = labelNames.map((label, at) => `${label}="${escaped(values[at] ?? "")}"`)
+      // JSON escapes what Prometheus does: the backslash, the quote and the end of a line.
+      const labels = labelNames.map((label, at) => `${label}=${JSON.stringify(values[at] ?? "")}`)
         .join();
       return series.getOrInsertComputed(labels, () => new Counts(bounds));
     },
@@ -77,9 +78,4 @@ class Counts implements Series {
     });
     return [...buckets, `${name}_sum${braces} ${this.#sum}`, `${name}_count${braces} ${total}`];
   }
-}
-
-/** https://prometheus.io/docs/instrumenting/exposition_formats/#comments-help-text-and-type-information */
-function escaped(value: string): string {
-  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }

@@ -22,6 +22,7 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "dev/modules_test.ts",
   "faults/rolling_update_test.ts",
   "releasing",
+  "telemetry/all_series_test.ts",
   "testing",
 ];
 
@@ -33,6 +34,7 @@ export const ONLY_IN_WHOLE_TREE: readonly string[] = [
   "deploy/kubernetes_test.ts",
   "faults/rolling_update_test.ts",
   "releasing",
+  "telemetry/all_series_test.ts",
 ];
 
 /**
