@@ -9,6 +9,7 @@ import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { followIdentity } from "./db/identity.ts";
 import { noteProcess } from "./db/processes.ts";
+import { createWorkGauges } from "./db/work_gauges.ts";
 import { createLog } from "./log.ts";
 import { ListenError, listening } from "./listen_error.ts";
 import { answerHelp } from "./task_help.ts";
@@ -90,6 +91,7 @@ async function run(config: Config): Promise<void> {
     sources: [
       { name: "api", text: api.metrics.text },
       { name: "requests", text: api.metrics.requests.text },
+      { name: "work", text: createWorkGauges({ sql, log, isWhole: true }) },
       signingKeyMetrics(config.JWT_KEYS_FILE),
       ...serviceMetrics("api", {
         databaseUrl: config.DATABASE_URL,
