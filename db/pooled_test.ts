@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from "node:assert/strict";
 import { createRolledBackWrites, DRY_RUN_SESSIONS } from "../dry_run/rolled_back_writes.ts";
 import { freshDatabase } from "../testing/database.ts";
-import { eventually } from "../testing/eventually.ts";
+import { eventually, patiently } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
 import { IGNORED_PARAMETERS, startPgBouncer } from "../testing/pgbouncer.ts";
 import { connect } from "./connect.ts";
@@ -190,7 +190,7 @@ for (const name of Object.keys(POOLERS) as (keyof typeof POOLERS)[]) {
     );
     for (let round = 0; round < 3; round++) {
       const text = "insert into kept values ($1::int) returning number";
-      const rows = await dryRuns.write({ text, parameters: [String(round)] });
+      const rows = await patiently(() => dryRuns.write({ text, parameters: [String(round)] }));
       deepStrictEqual([...rows], [{ number: round }]);
     }
     await using session = openSession(it.url, { ...DRY_RUN_SESSIONS });

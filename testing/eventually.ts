@@ -1,3 +1,4 @@
+import { QueryDeadlineError } from "../db/query_deadline.ts";
 import * as timing from "../timing.ts";
 
 /** The default timeout. */
@@ -17,6 +18,21 @@ export async function eventually(
   while (!await isSo()) {
     if (performance.now() > deadline) throw new Error(`waited too long: ${what}`);
     await timing.delay(10);
+  }
+}
+
+/**
+ * The result of an action that stores nothing, begun again while it takes longer than its own deadline,
+ * which a busy machine can't keep.
+ * @throws what the action throws otherwise, and what it throws at the tenth time
+ */
+export async function patiently<T>(action: () => PromiseLike<T>): Promise<T> {
+  for (let time = 1;; time++) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof QueryDeadlineError) || time === 10) throw error;
+    }
   }
 }
 
