@@ -1,4 +1,4 @@
-import { ok, strictEqual } from "node:assert/strict";
+import { doesNotMatch, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { delay } from "../timing.ts";
 import type { LineReader } from "./lines.ts";
@@ -61,6 +61,12 @@ export interface Rehearsal extends AsyncDisposable {
   /** @throws AssertionError naming the page's commands that no `run` of this rehearsal has run */
   assertAllRan(): void;
 }
+
+/** A command costs half a second of a processor. */
+const RETRY_MS = 1_000;
+
+/** What a command of a block shows when it isn't typed right, whatever the block's exit status is. */
+const WRONG_COMMAND = /command not found|unbound variable|^usage: |^Task not found/m;
 
 /** The commands of a page, from its text. */
 export function runbookSteps(page: string): RunbookStep[] {
@@ -132,6 +138,7 @@ export async function rehearse(
         NO_COLOR: "1",
         PATH: `${bin}:${Deno.env.get("PATH")}`,
         LOG: logFile,
+        TMPDIR: folder.path,
         ...env,
         ...more,
       },
@@ -155,11 +162,12 @@ export async function rehearse(
         let shown = await runOnce(step.command, more, input);
         const differs = () => shown.code !== code || missingLine(step.shows, shown.output);
         while (differs() && performance.now() < deadline) {
-          await delay(200);
+          await delay(RETRY_MS);
           shown = await runOnce(step.command, more, input);
         }
         const report = `${name}.md, "${part}":\n${step.command}\n${shown.output}`;
         strictEqual(shown.code, code, report);
+        doesNotMatch(shown.output, WRONG_COMMAND, report);
         const missing = missingLine(step.shows, shown.output);
         strictEqual(missing, undefined, `no line ${missing}\n${report}`);
         outputs.push(shown.output);
