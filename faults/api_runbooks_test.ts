@@ -110,7 +110,7 @@ Deno.test("key-leaked.md: stolen tokens and an old password of the database are 
 
   const found = await page.run("Find the cause", { seconds: 20 });
   match(found, /^manager@plant\.example\|1\|/m);
-  await page.run("Mend", { input: `${PASSWORD}\n` });
+  await page.run("Repair", { input: `${PASSWORD}\n` });
   await page.run("Check that it is over");
   await login(again, email);
   page.assertAllRan();
@@ -133,7 +133,7 @@ Deno.test("error-budget.md: writes without a right are found by log and doctor, 
   await page.run("First", { having: "readyz", code: 1 });
   const found = await page.run("Find the cause", { seconds: 20 });
   match(found, /"problem":"no_right"/);
-  await page.run("Mend", { env: { DATABASE_URL: plant.ownerUrl } });
+  await page.run("Repair", { env: { DATABASE_URL: plant.ownerUrl } });
   await page.run("Check that it is over");
   strictEqual((await api.post("/api/lots", { lot_code: "A-1" })).status, 201);
   page.assertAllRan();
@@ -164,7 +164,7 @@ Deno.test("slow-traces.md: a forgotten transaction is found by its waiting trace
     ok(named.includes(`pg_terminate_backend(${env.PID})`), named);
     const found = await page.run("Find the cause", { seconds: 20 });
     match(found, new RegExp(`^${env.PID}\\|`, "m"));
-    await page.run("Mend");
+    await page.run("Repair");
     await page.run("Check that it is over", { seconds: 20 });
   } finally {
     isOver = true;
@@ -207,8 +207,8 @@ Deno.test("clock-off.md: the API whose clock is an hour ahead is named, and righ
     match(named, / (3600|3599)\.\d s ahead of PostgreSQL's/);
     await page.run("Find the cause");
   }
-  await using mended = await startApi(options);
-  await page.run("Check that it is over", { seconds: 30, env: { API: mended.url } });
+  await using repaired = await startApi(options);
+  await page.run("Check that it is over", { seconds: 30, env: { API: repaired.url } });
   page.assertAllRan();
 });
 
@@ -240,15 +240,15 @@ Deno.test("expiry.md: a certificate is renewed without a restart, a dead audit a
   await using worker = await startWorker({ databaseUrl });
   const { pid } = postgres.server;
   await postgres.put(await authority.issue({ names, days: 365 }));
-  await page.run("Mend", { having: "pg_reload_conf" });
-  await page.run("Mend", {
+  await page.run("Repair", { having: "pg_reload_conf" });
+  await page.run("Repair", {
     having: "keys",
     env: { JWT_KEYS_FILE: join(folder.path, "keys.json") },
   });
   // The missed one is another audit, and there is one at a time.
   const isFinished = (line: string) => line.includes('"event":"audit_finished"');
   await worker.log.find(isFinished);
-  await page.run("Mend", { having: "jobs retry" });
+  await page.run("Repair", { having: "jobs retry" });
   const over = await page.run("Check that it is over", { seconds: 30 });
   match(over, /^ok +encryption +The server's certificate is valid until/m);
   await worker.log.find((line) => isFinished(line) && line.includes(audit.id));

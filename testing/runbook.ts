@@ -18,7 +18,7 @@ export const PARTS = [
   "What it means for clients",
   "First",
   "Find the cause",
-  "Mend",
+  "Repair",
   "Check that it is over",
   "Afterwards",
 ] as const;

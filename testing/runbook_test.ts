@@ -5,11 +5,11 @@ Deno.test("a runbook's steps are its blocks of commands, each with what it shows
   const page = [
     "# A page\n\n```sh\nbefore the parts\n```\n",
     '## First\n\n```sh\ndeno task cutover kill --why "x"\n```\n\nThen:\n\n```text\nok\n\n… done\n```\n',
-    "## Mend\n\n- If so:\n\n  ```sh\n  a \\\n    b\n  ```\n\n```json\n{}\n```\n",
+    "## Repair\n\n- If so:\n\n  ```sh\n  a \\\n    b\n  ```\n\n```json\n{}\n```\n",
   ].join("\n");
   deepStrictEqual(runbookSteps(page), [
     { part: "First", command: 'deno task cutover kill --why "x"', shows: ["ok", "… done"] },
-    { part: "Mend", command: "a \\\n  b", shows: [] },
+    { part: "Repair", command: "a \\\n  b", shows: [] },
   ]);
 });
 

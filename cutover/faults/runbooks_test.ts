@@ -58,7 +58,7 @@ Deno.test("differences-found.md: a wrong scale is rolled back, found by the page
   const found = await page.run("Find the cause");
   match(found, /^@ body\.central\.weight_kg$/m);
   isBroken = false;
-  await page.run("Mend");
+  await page.run("Repair");
   await eventually("the gateway compares", async () => await modeOf(gateway) === "shadow");
   await page.run("Check that it is over", { seconds: 30 });
   page.assertAllRan();
@@ -87,7 +87,7 @@ Deno.test("rolled-back.md: a route that failed is held, its reason is found, and
   const found = await page.run("Find the cause");
   match(found, /"why":"[^"]*failed at Lotline|"why":"[^"]*unapproved difference/);
   isBroken = false;
-  await page.run("Mend");
+  await page.run("Repair");
   await page.run("Check that it is over", { seconds: 20 });
   await eventually("the gateway compares", async () => await modeOf(gateway) === "shadow");
   await clients.stop();
@@ -113,7 +113,7 @@ Deno.test("canary-share.md: all clients are one behind an unnamed proxy, and tol
     serviceUrl: cutover.api.url,
     environment: { DRY_RUN_SECRET, TRUSTED_PROXIES: "127.0.0.1" },
   });
-  await page.run("Mend");
+  await page.run("Repair");
   await eventually("the gateway has the canary", async () => await modeOf(named) === "canary");
   await using clients = startPlantClients([named.url], { perSecond: PER_SECOND });
   await eventually("clients were served", () => clients.counts.requests > 200);
