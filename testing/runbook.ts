@@ -40,6 +40,7 @@ export interface Rehearsal extends AsyncDisposable {
    * Runs the commands of a part in the page's order, and compares what each shows with the page.
    *
    * @param choice.having only commands with this text
+   * @param choice.besides no command with this text
    * @param choice.code the exit status that they end with, 0 unless given
    * @param choice.seconds repeats a command until it shows what the page says, as a person would; a
    * deadline, for what a process notices later. Only for commands that may run twice.
@@ -52,6 +53,7 @@ export interface Rehearsal extends AsyncDisposable {
     part: Part,
     choice?: {
       readonly having?: string;
+      readonly besides?: string;
       readonly code?: number;
       readonly seconds?: number;
       readonly env?: Readonly<Record<string, string>>;
@@ -152,8 +154,11 @@ export async function rehearse(
   };
 
   return {
-    async run(part, { having = "", code = 0, seconds = 0, env: more = {}, input } = {}) {
-      const chosen = steps.filter((step) => step.part === part && step.command.includes(having));
+    async run(part, { having = "", besides, code = 0, seconds = 0, env: more = {}, input } = {}) {
+      const chosen = steps.filter((step) =>
+        step.part === part && step.command.includes(having) &&
+        (besides === undefined || !step.command.includes(besides))
+      );
       ok(chosen.length > 0, `${name}.md has no such command under "${part}": ${having}`);
       const outputs: string[] = [];
       for (const step of chosen) {

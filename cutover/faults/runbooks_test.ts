@@ -9,10 +9,15 @@ import {
   startGateway,
   type TestGateway,
 } from "../testing/gateway.ts";
+import { startLegacyProcess } from "../testing/legacy_process.ts";
 import { startPlantClients } from "../testing/plant_clients.ts";
 
 const OPERATION = "getTraceability";
 const PER_SECOND = 100;
+/** In bytes, far over what the gateway keeps of a body. */
+const TOO_LARGE = 4_000_000;
+/** The command for lost comparisons. */
+const LOST = "lost:";
 
 /** The only gateway of a cutover. */
 function gatewayOf({ gateways: [gateway] }: Cutover): TestGateway {
@@ -37,15 +42,27 @@ function rehearseOn(page: string, { database }: Cutover, gateway: TestGateway): 
 const modeOf = async (gateway: TestGateway) => (await gateway.modes())[OPERATION];
 
 Deno.test("differences-found.md: a wrong scale is rolled back, found by the page's commands, and gone after its steps", async () => {
-  let isBroken = true;
+  let fault: "scale" | "size" | undefined = "scale";
   await using cutover = await startCutover({
     serviceUrl: (api) =>
       startFaultyService(api, (response) => ({
         ...response,
-        body: isBroken
+        body: fault === "scale"
           ? response.body.replace(/("central":\{.*?"weight_kg":")(\d+\.\d)\d*"/, '$1$20"')
-          : response.body,
+          : response.body + (fault === "size" ? " ".repeat(TOO_LARGE) : ""),
       })),
+    legacyUrl: async (databaseUrl) => {
+      await using stack = new AsyncDisposableStack();
+      const legacy = stack.use(await startLegacyProcess({ databaseUrl }));
+      const { url } = stack.use(
+        await startFaultyService(legacy.url, (response) => ({
+          ...response,
+          body: response.body + (fault === "size" ? "\n".repeat(TOO_LARGE) : ""),
+        })),
+      );
+      const parts = stack.move();
+      return { url, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+    },
   });
   const gateway = gatewayOf(cutover);
   await using clients = startPlantClients([gateway.url], { perSecond: PER_SECOND });
@@ -55,12 +72,20 @@ Deno.test("differences-found.md: a wrong scale is rolled back, found by the page
 
   await using page = await rehearseOn("differences-found", cutover, gateway);
   await page.run("First");
-  const found = await page.run("Find the cause");
+  const found = await page.run("Find the cause", { besides: LOST });
   match(found, /^@ body\.central\.weight_kg$/m);
-  isBroken = false;
+  fault = undefined;
   await page.run("Repair");
   await eventually("the gateway compares", async () => await modeOf(gateway) === "shadow");
-  await page.run("Check that it is over", { seconds: 30 });
+  const over = await page.run("Check that it is over", { seconds: 30 });
+  // The columns same, approved, raced, late and different.
+  match(over, /^getTraceability +shadow(?: +\d+){4} +0 /m);
+
+  fault = "size";
+  // A client that left would be another cause.
+  await (await fetch(`${gateway.url}/api/traceability/MIX-BATCH-88`)).text();
+  const lost = await page.run("Find the cause", { having: LOST, seconds: 20 });
+  match(lost, /^getTraceability: lost: size/m);
   page.assertAllRan();
 });
 
