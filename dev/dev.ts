@@ -2,8 +2,9 @@
  * `deno task dev`: the whole system on this machine with no settings, until Ctrl-C.
  *
  * Optional settings: `PORT` (8000), `LOTLINE_DATA` (the state folder), `--verbose` (shows the API's
- * log). `--observe` also starts Prometheus and Alertmanager. `--cutover` also starts the task `practice`: an old server and a gateway to practise with. An
- * API that ends is then started again. `--break OPERATION` plants a fault there.
+ * log). `--observe` also starts Prometheus and Alertmanager. `--cutover` also starts the task
+ * `practice`: an old server and a gateway to practise with. An API that ends is then started again.
+ * `--break OPERATION` plants a fault there.
  *
  * @module
  */
