@@ -1,7 +1,7 @@
 import { createHistogram } from "./histogram.ts";
 import type { MetricsSource } from "./metrics_server.ts";
 
-/** In ms. Of an idle process these looks take a quarter percent of a core, of a busy one less. */
+/** In ms. These looks take 0.3 % of a core of an idle process. */
 const EVERY_MS = 100;
 
 /**
