@@ -28,8 +28,9 @@ export const BROKEN_RESPONSE: ErrorResponse = [
   "The answer of the server behind this one is broken",
 ];
 
-/** The response to a request that a stopping gateway doesn't finish. */
-export const STOPPING: ErrorResponse = [503, "The server is stopping, send the request again"];
+/** The responses to requests that a stopping gateway doesn't finish: no upstream has them, or one has. */
+export const STOPPING: ErrorResponse = [503, "This gateway stops, send the request again"];
+export const STOPPED: ErrorResponse = [504, "No answer before this gateway stopped"];
 
 /** The response to a client whose request got no response from an upstream. */
 export const NO_RESPONSE: Readonly<Record<Failure["kind"], ErrorResponse>> = {

@@ -143,7 +143,7 @@ Deno.test("a gateway that stops before a response is there sends one itself", as
   await eventually("the incomplete one is there", () => incomplete.socket.bytesWritten > 0);
   strictEqual(await pair.server.server.close(300), false);
   const texts = await Promise.all([write.ended, read.ended, incomplete.ended]);
-  deepStrictEqual(texts.map((text) => statusesIn(text)?.[0]), ["504", "503", "503"]);
+  deepStrictEqual(texts.map((text) => statusesIn(text)?.[0]), ["504", "504", "503"]);
   for (const text of texts) match(text, /\r\nConnection: close\r\n/i);
 });
 

@@ -12,6 +12,7 @@ import {
   type ErrorResponse,
   errorResponse,
   NO_RESPONSE,
+  STOPPED,
   STOPPING,
 } from "./client_response.ts";
 import { DeferredResponse, type ResponseHeadToSend } from "./deferred_response.ts";
@@ -108,11 +109,10 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
    */
   stop(): void {
     // No upstream executes an incomplete request.
-    const isRepeatable = this.#decision.isSafe || !this.#body.isComplete ||
-      this.#attempt?.connection === undefined;
+    const isSent = this.#body.isComplete && this.#attempt?.connection !== undefined;
     this.#isLast = true;
     this.deps.onLastRequest(this);
-    if (!this.response.writableEnded) this.#cancel(isRepeatable ? STOPPING : NO_RESPONSE.timeout);
+    if (!this.response.writableEnded) this.#cancel(isSent ? STOPPED : STOPPING);
   }
 
   /** Ends it at once: closes the client's connection and cancels the upstream's request. */
