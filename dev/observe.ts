@@ -38,7 +38,7 @@ interface Options {
   readonly editRules?: (text: string) => string;
   /** What is told of alerts; nobody unless given. */
   readonly webhookUrl?: string;
-  /** How long alerts are gathered before a message; as shipped unless given. */
+  /** How long a message waits for more alerts; as shipped unless given. */
   readonly groupWait?: string;
 }
 
