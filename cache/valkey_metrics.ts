@@ -1,8 +1,10 @@
+import net from "node:net";
 import tls from "node:tls";
 import { Gauge, Registry } from "prom-client";
 import { endOf } from "../db/certificates.ts";
 import type { WatchedCertificate } from "../telemetry/certificates.ts";
 import type { MetricsSource } from "../telemetry/metrics_server.ts";
+import { withDeadline } from "../timing.ts";
 import { parseValkeyAddress } from "./address.ts";
 import type { Valkey } from "./valkey.ts";
 import { isKnownReason } from "./valkey_check.ts";
@@ -60,10 +62,16 @@ async function readServerEnd(
   { host, port }: { readonly host: string; readonly port: number },
 ): Promise<Date> {
   const { promise, resolve, reject } = Promise.withResolvers<Date>();
-  const socket = tls.connect({ host, port, rejectUnauthorized: false, timeout: TIMEOUT_MS });
+  const socket = tls.connect({
+    host,
+    port,
+    ...(net.isIP(host) === 0 && { servername: host }),
+    rejectUnauthorized: false,
+  });
   socket.once("secureConnect", () => resolve(new Date(socket.getPeerCertificate().valid_to)));
-  socket.once("timeout", () => reject(new Error(`no TLS with Valkey in ${TIMEOUT_MS} ms`)));
   socket.on("error", reject);
   socket.once("close", () => reject(new Error("Valkey closes the connection")));
-  return await promise.finally(() => socket.destroy());
+  return await withDeadline(promise, TIMEOUT_MS, () => {
+    throw new Error(`no TLS with Valkey in ${TIMEOUT_MS} ms`);
+  }).finally(() => socket.destroy());
 }

@@ -1,10 +1,11 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, rejects, strictEqual } from "node:assert/strict";
 import { createClient } from "redis";
 import { endOf } from "../db/certificates.ts";
 import { freePort } from "../dev/free_port.ts";
 import { eventually } from "../testing/eventually.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { named, valuesOf } from "../testing/series.ts";
+import { startBlackHole } from "../testing/test_server.ts";
 import { openTlsLink } from "../testing/tls_link.ts";
 import { connectValkey, type Valkey } from "./valkey.ts";
 import { valkeyCertificates, valkeyMetrics } from "./valkey_metrics.ts";
@@ -62,4 +63,7 @@ Deno.test("the ends of Valkey's certificates are the server's and that of VALKEY
   // Made for as long, right after the authority's.
   strictEqual(Math.abs((served?.getTime() ?? 0) - end.getTime()) < 86_400_000, true);
   deepStrictEqual(valkeyCertificates(own.server.url, undefined), []);
+  await using silent = await startBlackHole();
+  const [unread] = valkeyCertificates(`rediss://${new URL(silent.url).host}`, undefined);
+  await rejects(async () => await unread?.readEnd(), /no TLS with Valkey in 2000 ms/);
 });

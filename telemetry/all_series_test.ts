@@ -1,9 +1,11 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { startApi, type TestApi } from "../testing/api.ts";
+import { eventually } from "../testing/eventually.ts";
 import { listedSeries, metricsMistakes, mistakesOfText } from "../testing/metrics_page.ts";
 import { ownValkey } from "../testing/own_valkey.ts";
 import { readSamples } from "../testing/prometheus/samples.ts";
 import { rawRequest, sendRaw } from "../testing/raw_http.ts";
+import { valuesOf } from "../testing/series.ts";
 import type { TaskProcess } from "../testing/task_process.ts";
 import { startWorker } from "../testing/worker.ts";
 
@@ -13,6 +15,14 @@ async function readMetrics({ log }: Pick<TaskProcess, "log">): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${JSON.parse(line).port}/metrics`);
   return await response.text();
 }
+
+/** What needs a permission, or something that runs. */
+const ALWAYS_THERE = [
+  "process_cpu_seconds_total",
+  'lotline_heap_bytes{kind="used"}',
+  "lotline_event_loop_delay_seconds_count",
+  "lotline_clock_offset_seconds",
+];
 
 const ODD_LINES = [
   "PROPFIND /api/lots",
@@ -54,6 +64,13 @@ Deno.test("every series of API and worker is listed in docs/metrics.md, has a na
   deepStrictEqual(await metricsMistakes("api", await readMetrics(withReplica)), []);
   deepStrictEqual(await metricsMistakes("worker", await readMetrics(worker)), []);
 
+  for (const process of [api, worker]) {
+    await eventually("the process has noted its clock", async () => {
+      const values = valuesOf(await readMetrics(process));
+      return ALWAYS_THERE.every((name) => values[name] !== undefined) &&
+        values["lotline_valkey_usable"] === 1;
+    });
+  }
   const samples = await readSamples(await readMetrics(api));
   const counts = samples.filter(({ name }) => name === "lotline_request_duration_seconds_count");
   const operations = new Set(counts.map(({ labels }) => labels.operation));
