@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { REQUIRED, startApi } from "../testing/api.ts";
 import { CUTOVER } from "../testing/parts.ts";
 import { ownPostgres } from "../testing/postgres_servers.ts";
+import { shellPrograms } from "../testing/shell_programs.ts";
 import { temporaryFolder } from "../testing/temporary_folder.ts";
 import { startWorker } from "../testing/worker.ts";
 import { readPage } from "./pages.ts";
@@ -21,19 +22,6 @@ async function blocksOf(step: string): Promise<string> {
   return blocks.join("\n").replaceAll(/^(?:ADMIN_URL|DATABASE|CONFIG)=.*\n/gm, "");
 }
 
-/** A folder of programs: `deno` as after step 1, and `psql` where the machine has none. */
-async function programs(folder: string): Promise<string> {
-  const bin = join(folder, "bin");
-  await Deno.mkdir(bin);
-  await Deno.symlink(Deno.execPath(), join(bin, "deno"));
-  const { success } = await new Deno.Command("sh", { args: ["-c", "command -v psql"] }).output();
-  if (!success) {
-    const text = `#!/bin/sh\nexec deno run -A ${ROOT.pathname}testing/psql_for_setup.ts "$@"\n`;
-    await Deno.writeTextFile(join(bin, "psql"), text, { mode: 0o755 });
-  }
-  return bin;
-}
-
 Deno.test("the steps of docs/setup.md run as pasted, and the doctor says that all is well", async () => {
   await using postgres = await ownPostgres(17, {
     hba: [
@@ -43,7 +31,7 @@ Deno.test("the steps of docs/setup.md run as pasted, and the doctor says that al
   });
   await using folder = await temporaryFolder();
   const config = join(folder.path, "lotline");
-  const bin = await programs(folder.path);
+  const bin = await shellPrograms(folder.path);
   const run = async (script: string, input = "") => {
     const process = new Deno.Command("bash", {
       args: ["-euo", "pipefail", "-c", script],

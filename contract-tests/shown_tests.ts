@@ -1,7 +1,7 @@
 import { readPage } from "./pages.ts";
 
-/** A row of the table "How each is tested" of docs/managed-postgres.md. */
-interface ShownTest {
+/** A test that a table of the docs names, such as "How each is tested" of docs/managed-postgres.md. */
+export interface ShownTest {
   readonly file: string;
   /** A part of the test's name; … stands for any text. */
   readonly name: string;

@@ -201,7 +201,7 @@ Deno.test("on a migrated database another user learns that the owner is needed",
     "Nothing was changed: permission denied for schema lotline: migrate needs the owner of the " +
     `tables and of schema lotline, and was started as ${blind.role}\n`,
   ]);
-  await database.sql`delete from lotline.migrations where name = '0023_carry_traces'`;
+  await database.sql`delete from lotline.migrations where name = '0024_carry_traces'`;
   const seeing = await migrateAs(database, (role) => [`grant usage on schema lotline to ${role}`]);
   strictEqual(
     seeing.stderr,

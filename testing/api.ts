@@ -45,6 +45,8 @@ export async function startApi(
     environment?: Record<string, string>;
     /** The tree of another version. */
     root?: URL;
+    /** A file that runs in its process first. */
+    preload?: string;
   } = {},
 ): Promise<TestApi> {
   const database = options.databaseUrl === undefined ? await freshDatabase() : undefined;
@@ -62,6 +64,7 @@ export async function startApi(
     },
     isReady: (line) => line.includes('"event":"listening"'),
     ...options.root && { root: options.root },
+    preload: options.preload,
   });
   const { process, log } = started;
   const listening = JSON.parse(started.readyLine);

@@ -17,6 +17,8 @@ interface CertificateOptions {
   /** As OpenSSL writes them, such as `DNS:localhost` or `IP:127.0.0.1`. */
   readonly names?: readonly string[];
   readonly isExpired?: boolean;
+  /** How long it is valid, 30 unless given. */
+  readonly days?: number;
   /** Encrypts the key. */
   readonly keyPassword?: string;
 }
@@ -32,7 +34,7 @@ export async function makeAuthority(folder: string): Promise<Authority> {
   );
   return {
     ...authority,
-    async issue({ commonName = "lotline", names = [], isExpired = false, keyPassword }) {
+    async issue({ commonName = "lotline", names = [], isExpired = false, days = 30, keyPassword }) {
       const [cert, key, request, extensions] = [path("crt"), path("key"), path("csr"), path("ext")];
       await makeKey(key);
       await openssl(["req", "-new", "-key", key, "-subj", `/CN=${commonName}`, "-out", request]);
@@ -44,7 +46,7 @@ export async function makeAuthority(folder: string): Promise<Authority> {
           "-set_serial",
           serialNumber(),
           "-days",
-          isExpired ? "-1" : "30",
+          isExpired ? "-1" : String(days),
           "-extfile",
           extensions,
           "-out",

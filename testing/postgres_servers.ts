@@ -152,6 +152,8 @@ export async function tlsPostgres(certificate: Certificate, options: OwnOptions 
   });
   return {
     ...own,
+    /** Replaces the files of the certificate; PostgreSQL reads them when it is reloaded. */
+    put,
     /** Replaces the certificate; connections from now on get the new one. */
     async present(next: Certificate): Promise<void> {
       await put(next);

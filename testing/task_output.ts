@@ -6,7 +6,7 @@ interface TaskOutput {
 }
 
 /** How commands in messages begin when npx has started the tests (`task_help.ts`). */
-const FROM_NPX = /npx -y deno@[\d.]+ task/g;
+export const FROM_NPX = /npx -y deno@[\d.]+ task/g;
 
 /** Runs a task of deno.json with its arguments to its end. */
 export async function taskOutput(

@@ -41,7 +41,7 @@ async function wordsIn(root: URL, task: string): Promise<string[]> {
 
 /** Starts it; resolves with the line that shows that it is ready. */
 export async function startTask(
-  { task, env, isReady, stderr = "inherit", root = ROOT }: {
+  { task, env, isReady, stderr = "inherit", root = ROOT, preload }: {
     /** In deno.json. */
     readonly task: string;
     readonly env: Record<string, string>;
@@ -49,10 +49,13 @@ export async function startTask(
     readonly stderr?: "inherit" | "null";
     /** The tree of another version, which has the task. */
     readonly root?: URL;
+    /** A file that runs before the task's own. */
+    readonly preload?: string | undefined;
   },
 ): Promise<TaskProcess> {
+  const [run = "", ...args] = await taskArguments(task, root);
   const process = new Deno.Command(Deno.execPath(), {
-    args: await taskArguments(task, root),
+    args: [run, ...preload === undefined ? [] : ["--preload", preload], ...args],
     // The root of the relative paths of its permissions.
     cwd: root,
     env,
