@@ -91,7 +91,7 @@ export async function startCollector(): Promise<Collector> {
       OTEL_SERVICE_NAME: service,
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoint}`,
       OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
-      OTEL_METRICS_EXPORTER: "none",
+      OTEL_DENO_METRICS: "false",
       OTEL_DENO_CONSOLE: "ignore",
       OTEL_BSP_SCHEDULE_DELAY: "200",
     }),
