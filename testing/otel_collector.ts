@@ -1,6 +1,7 @@
 /**
  * The OpenTelemetry Collector for tests: it takes OTLP over HTTP and writes the spans to a file. It is
- * pinned by `otel_collector/go.mod`. The tests that need it build it once, as does this program.
+ * pinned by `otel_collector/go.mod`. The tests that need it build it once, as does
+ * this program; CI starts it early, beside other tests.
  *
  * @module
  */

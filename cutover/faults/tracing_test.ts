@@ -1,120 +1,35 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { loadSeed, resetToSeed } from "../../dev/seed.ts";
+import { NeedsGo } from "../../dev/go_program.ts";
 import { startApi } from "../../testing/api.ts";
-import { freshDatabase } from "../../testing/database.ts";
 import { eventually } from "../../testing/eventually.ts";
 import type { LineReader } from "../../testing/lines.ts";
 import { openTransaction } from "../../testing/open_transaction.ts";
-import { type CollectedSpan, startCollector } from "../../testing/otel_collector.ts";
-import { ownValkey } from "../../testing/own_valkey.ts";
-import { startPgBouncer } from "../../testing/pgbouncer.ts";
-import { startWorker } from "../../testing/worker.ts";
-import { setMode } from "../routes/routes_table.ts";
-import { DRY_RUN_SECRET, startGateway } from "../testing/gateway.ts";
-import { startLegacyProcess } from "../testing/legacy_process.ts";
+import { about, startTracedSystem } from "../testing/traced_system.ts";
 
-/*
- * Gateway, API and worker send their spans to an OpenTelemetry Collector, as in production; the old
- * server sends none.
- */
+type TracedSystem = Awaited<ReturnType<typeof startTracedSystem>>;
 
-const stack = new AsyncDisposableStack();
-Deno.test.afterAll(() => stack.disposeAsync());
-const database = stack.use(await freshDatabase());
-const { sql, url: databaseUrl } = database;
-await resetToSeed(sql, await loadSeed());
-// In transaction mode: it keeps no setting of a client from one transaction to the next.
-const pooler = stack.use(await startPgBouncer(databaseUrl));
-const collector = stack.use(await startCollector());
-const VALKEY_URL = stack.use(await ownValkey()).server.url;
-const api = stack.use(
-  await startApi({
-    databaseUrl: pooler.through(databaseUrl),
-    environment: { VALKEY_URL, DRY_RUN_SECRET, ...collector.environment("lotline-api") },
-  }),
-);
-const worker = stack.use(
-  await startWorker({
-    databaseUrl,
-    environment: { VALKEY_URL, LOG_LEVEL: "info", ...collector.environment("lotline-worker") },
-  }),
-);
-const legacy = stack.use(await startLegacyProcess({ databaseUrl }));
-/** What the old server has received, one entry a request. */
-const receivedByLegacy: (string | null)[] = [];
-const beforeLegacy = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-  receivedByLegacy.push(request.headers.get("traceparent"));
-  const { pathname, search } = new URL(request.url);
-  return fetch(legacy.url + pathname + search, {
-    method: request.method,
-    headers: request.headers,
-    ...request.body && { body: request.body },
-  });
+const system = await startTracedSystem().catch((thrown) => {
+  if (!(thrown instanceof NeedsGo)) throw thrown;
+  console.log(thrown.message);
 });
-stack.defer(() => beforeLegacy.shutdown());
-for (const operation of ["createLot", "getTraceability"] as const) {
-  await setMode(sql, { operation, mode: { name: "shadow" }, who: "test", why: "traces" });
-}
-await setMode(sql, {
-  operation: "createQcDecision",
-  mode: { name: "service" },
-  who: "test",
-  why: "traces",
-});
-const gateway = stack.use(
-  await startGateway({
-    databaseUrl,
-    legacyUrl: `http://127.0.0.1:${beforeLegacy.addr.port}`,
-    serviceUrl: api.url,
-    environment: collector.environment("lotline-gateway"),
-  }),
-);
-await eventually(
-  "the gateway knows the routes",
-  async () => (await gateway.modes()).createQcDecision === "service",
-);
+Deno.test.afterAll(async () => await system?.[Symbol.asyncDispose]());
 
-/** Sends a request through the gateway as the client's span of a new trace. */
-async function send(path: string, body?: unknown, headers: Record<string, string> = {}) {
-  const traceId = crypto.randomUUID().replaceAll("-", "");
-  const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
-  const response = await fetch(gateway.url + path, {
-    ...body !== undefined && { method: "POST", body: JSON.stringify(body) },
-    headers: { "content-type": "application/json", traceparent, ...headers },
+/** A test with the running system; it is ignored on a machine without Go. */
+function test(name: string, run: (system: TracedSystem) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: system === undefined,
+    fn: async () => {
+      if (system !== undefined) await run(system);
+    },
   });
-  await response.body?.cancel();
-  return { traceId, traceparent, status: response.status, headers: response.headers };
-}
-
-const about = ({ service, name }: CollectedSpan) => `${service}: ${name}`;
-
-/** The spans of a trace once these are among them. */
-async function traceWith(traceId: string, names: readonly string[]) {
-  let spans: readonly CollectedSpan[] = [];
-  await eventually(`the trace has ${names}`, async () => {
-    spans = (await collector.spans()).filter((span) => span.traceId === traceId);
-    return names.every((name) => spans.some((span) => about(span) === name));
-  }, { seconds: 60 }).catch((error) => {
-    throw new Error(`${error.message}; it has ${spans.map(about)}`);
-  });
-  const named = (name: string) => {
-    const found = spans.find((span) => about(span) === name);
-    ok(found, name);
-    return found;
-  };
-  /** From a span up to the client's, which no collector has. */
-  const pathOf = (span: CollectedSpan): string[] => {
-    const parent = spans.find(({ spanId }) => spanId === span.parentSpanId);
-    return [about(span), ...parent === undefined ? [span.parentSpanId] : pathOf(parent)];
-  };
-  return { spans, named, pathOf };
 }
 
 const linesOf = (log: LineReader, traceId: string): string[] =>
   log.lines.map((line) => JSON.parse(line)).filter((line) => line.trace_id === traceId)
     .map(({ event }) => event);
 
-Deno.test("a trace goes from the client through gateway, API and PostgreSQL to the job of a write", async () => {
+test("a trace goes from the client through gateway, API and PostgreSQL to the job of a write", async ({ sql, api, worker, gateway, send, traceWith }) => {
   const { traceId, status } = await (async () => {
     await using _lock = await openTransaction(
       sql,
@@ -152,7 +67,7 @@ Deno.test("a trace goes from the client through gateway, API and PostgreSQL to t
   }
 });
 
-Deno.test("a change carries its trace through the outbox to the worker, which has Valkey in it", async () => {
+test("a change carries its trace through the outbox to the worker, which has Valkey in it", async ({ send, traceWith }) => {
   const { traceId, status } = await send("/api/qc-decisions", { decision: "HOLD" });
   strictEqual(status, 201);
   const outbox = "lotline-worker: outbox";
@@ -176,7 +91,7 @@ Deno.test("a change carries its trace through the outbox to the worker, which ha
   );
 });
 
-Deno.test("writes that share a statement are stored once each, and each is named by its change", async () => {
+test("writes that share a statement are stored once each, and each is named by its change", async ({ sql, collector, send }) => {
   const notes = "written at once";
   const writes = await Promise.all(
     Array.from({ length: 12 }, () => send("/api/qc-decisions", { decision: "PASS", notes })),
@@ -193,7 +108,7 @@ Deno.test("writes that share a statement are stored once each, and each is named
   }, { seconds: 60 });
 });
 
-Deno.test("the spans of shadowed reads and of dry runs are marked, in the client's trace", async () => {
+test("the spans of shadowed reads and of dry runs are marked, in the client's trace", async ({ send, traceWith }) => {
   const read = await send("/api/traceability/RAW-BEEF-001");
   const shadow = "lotline-gateway: shadow getTraceability";
   const shadowed = await traceWith(read.traceId, [
@@ -229,14 +144,14 @@ Deno.test("the spans of shadowed reads and of dry runs are marked, in the client
   ]);
 });
 
-Deno.test("the old server gets the client's own traceparent, and none if the client sent none", async () => {
+test("the old server gets the client's own traceparent, and none if the client sent none", async ({ gateway, receivedByLegacy, send }) => {
   receivedByLegacy.length = 0;
   const { traceparent } = await send("/api/health");
   await (await fetch(`${gateway.url}/api/health`)).body?.cancel();
   deepStrictEqual(receivedByLegacy, [traceparent, null]);
 });
 
-Deno.test("a malformed traceparent and a long baggage are ignored, and the response tells nothing", async () => {
+test("a malformed traceparent and a long baggage are ignored, and the response tells nothing", async ({ api, gateway }) => {
   const headers = {
     traceparent: `00-${"0".repeat(32)}-00f067aa0ba902b7-01`,
     tracestate: `a=${"b".repeat(2_000)}`,
@@ -261,7 +176,7 @@ Deno.test("a malformed traceparent and a long baggage are ignored, and the respo
   );
 });
 
-Deno.test("spans hold no path, query, body or token of a client", async () => {
+test("spans hold no path, query, body or token of a client", async ({ collector, send, traceWith }) => {
   const { traceId } = await send(
     "/api/traceability/someone@private.example?q=private-query",
     undefined,
@@ -282,7 +197,7 @@ Deno.test("spans hold no path, query, body or token of a client", async () => {
   match(text, /getTraceability/);
 });
 
-Deno.test("a collector that is away disturbs no request", async () => {
+test("a collector that is away disturbs no request", async ({ databaseUrl, collector }) => {
   await using alone = await startApi({
     databaseUrl,
     environment: {
