@@ -9,6 +9,7 @@ import { problemOf } from "./db/problems.ts";
 const STATUS = {
   invalid_request: 400,
   invalid_json: 400,
+  client_gone: 400,
   user_not_found: 401,
   wrong_credentials: 401,
   no_token: 401,
@@ -42,6 +43,9 @@ const STATUS = {
   database_away: 503,
   revocations_unknown: 503,
 } as const;
+
+/** The statuses of error responses. */
+export const ERROR_STATUSES: ReadonlySet<number> = new Set(Object.values(STATUS));
 
 /** The stable name of an error, for code and logs; clients read the status and the sentence. */
 export type ErrorCode = keyof typeof STATUS;

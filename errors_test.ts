@@ -9,6 +9,7 @@ import { freshDatabase } from "./testing/database.ts";
 const STATUSES: Record<ErrorCode, number> = {
   invalid_request: 400,
   invalid_json: 400,
+  client_gone: 400,
   user_not_found: 401,
   wrong_credentials: 401,
   no_token: 401,

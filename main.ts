@@ -1,17 +1,19 @@
 import { createApi } from "./app.ts";
 import { KeyFileError } from "./auth/key_file.ts";
+import { signingKeyMetrics } from "./auth/key_metrics.ts";
 import { watchSigningKeys } from "./auth/watched_keys.ts";
+import { serviceMetrics } from "./cache/service_metrics.ts";
 import { connectValkey } from "./cache/valkey.ts";
 import { ApiSettings, type Config, ConfigError, readSettings } from "./config.ts";
 import { logAddress } from "./db/address_log.ts";
 import { connect } from "./db/connect.ts";
 import { followIdentity } from "./db/identity.ts";
 import { noteProcess } from "./db/processes.ts";
+import { createWorkGauges } from "./db/work_gauges.ts";
 import { createLog } from "./log.ts";
 import { ListenError, listening } from "./listen_error.ts";
 import { answerHelp } from "./task_help.ts";
 import { serveMetrics } from "./telemetry/metrics_server.ts";
-import { processMetrics } from "./telemetry/process_metrics.ts";
 import { endOnUncaught } from "./uncaught_errors.ts";
 import { delay } from "./timing.ts";
 
@@ -86,7 +88,19 @@ async function run(config: Config): Promise<void> {
   const metricsServer = metricsPort === undefined ? undefined : serveMetrics({
     hostname: config.METRICS_HOST,
     port: metricsPort,
-    sources: [{ name: "api", text: api.metrics.text }, processMetrics("api")],
+    sources: [
+      { name: "api", text: api.metrics.text },
+      { name: "requests", text: api.metrics.requests.text },
+      { name: "work", text: createWorkGauges({ sql, log, isWhole: true }) },
+      signingKeyMetrics(config.JWT_KEYS_FILE),
+      ...serviceMetrics("api", {
+        databaseUrl: config.DATABASE_URL,
+        replicaUrl: config.DATABASE_REPLICA_URL,
+        noted,
+        valkey,
+        config,
+      }),
+    ],
     log,
   });
   const server = listening(

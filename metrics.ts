@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import { createRequestMetrics } from "./telemetry/request_metrics.ts";
 
 const REFUSAL_REASONS = [
   "no_token",
@@ -113,6 +114,8 @@ export function createMetrics() {
     "operation",
   ]);
   return {
+    /** What `/metrics` of the API doesn't show. */
+    requests: createRequestMetrics(),
     deprecated: (operation: string) => deprecated.inc({ operation }),
     refused: (operation: string, reason: RefusalReason) => refused.inc({ operation, reason }),
     requiredWouldRefuse: (operation: string, reason: RefusalReason) =>

@@ -55,7 +55,7 @@ export async function readBytes(
     }
   } catch (thrown) {
     if (thrown instanceof ApiError) throw thrown;
-    throw new ApiError("invalid_request", "The body ended too early", { cause: thrown });
+    throw new ApiError("client_gone", "The body ended too early", { cause: thrown });
   } finally {
     clearTimeout(timer);
   }

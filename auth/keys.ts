@@ -48,6 +48,9 @@ export async function loadSigningKeys(path: string, now = Date.now()): Promise<S
   };
 }
 
+/** A key should sign for this long at most, in days; docs/setup.md advises another once a month. */
+export const MAX_SIGNING_DAYS = 90;
+
 /** What a key file says of the age of its keys. */
 export interface KeyAges {
   readonly keys: number;

@@ -27,6 +27,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   loading: "wait until Valkey has read its data",
 };
 
+/** Whether a reason is one of a fixed list. Valkey may say others. */
+export const isKnownReason = (reason: string): boolean => Object.hasOwn(ADVICE, reason);
+
 /** Whether Valkey can do a process's work: it responds, and accepts writes. Lotline works without it. */
 export async function checkValkey(valkey: Valkey | undefined): Promise<ValkeyFinding> {
   const check = "valkey";

@@ -33,9 +33,22 @@ const Service = z.object({
   cap_add: z.array(z.string()).optional(),
   privileged: z.boolean().optional(),
   security_opt: z.array(z.string()).optional(),
+  user: z.string().optional(),
+  secrets: z.array(z.object({ source: z.string() })).default([]),
+  volumes: z.array(
+    z.object({
+      type: z.string(),
+      source: z.string().default(""),
+      read_only: z.boolean().optional(),
+    }),
+  ).default([]),
+  networks: z.record(z.string(), z.unknown()).nullish(),
 });
 
-const Model = z.object({ services: z.record(z.string(), Service) });
+const Model = z.object({
+  services: z.record(z.string(), Service),
+  secrets: z.record(z.string(), z.object({ file: z.string() })).default({}),
+});
 
 /** One service of the file, its settings filled in. */
 export type Service = z.output<typeof Service>;
@@ -54,6 +67,14 @@ export async function readServices(
   settings: Record<string, string>,
   file = COMPOSE_FILE,
 ): Promise<Services> {
+  return (await readComposeFile(settings, file)).services;
+}
+
+/** A compose file: its services, and the files of its secrets. @throws as {@link readServices} */
+export async function readComposeFile(
+  settings: Record<string, string>,
+  file = COMPOSE_FILE,
+): Promise<z.output<typeof Model>> {
   const program = await ensureGoProgram({
     name: "compose_model",
     module: new URL("./compose_model/", import.meta.url),
@@ -65,7 +86,7 @@ export async function readServices(
     clearEnv: true,
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return Model.parse(JSON.parse(new TextDecoder().decode(stdout))).services;
+  return Model.parse(JSON.parse(new TextDecoder().decode(stdout)));
 }
 
 /** These services and all that they depend on, each after what it depends on. */

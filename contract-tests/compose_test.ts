@@ -12,7 +12,7 @@ import { isDeepStrictEqual } from "node:util";
 import { DCLinter } from "dclint";
 import { z } from "zod";
 import { confinementOf, FIRST_OF_ANY_USER, hasAnyUser } from "../containers/any_user.ts";
-import { readServices } from "../containers/compose_file.ts";
+import { readComposeFile, readServices } from "../containers/compose_file.ts";
 import { PROJECT, type Project, projectForTests } from "../containers/project.ts";
 import { startServices } from "../containers/running_services.ts";
 import { ApiSettings } from "../config.ts";
@@ -33,6 +33,9 @@ if (project) testProject(project);
 
 function testProject(project: Project): void {
   const { services } = project;
+  const observers = Object.entries(services)
+    .filter(([, { profiles }]) => profiles.includes("observe"))
+    .sort(([one], [other]) => one.localeCompare(other));
 
   Deno.test("a mistyped key in a compose file is refused", async () => {
     await using folder = await temporaryFolder();
@@ -91,6 +94,74 @@ function testProject(project: Project): void {
   Deno.test("Docker and Podman both have the log driver of every container", () => {
     for (const [name, { logging }] of Object.entries(services)) {
       strictEqual(logging?.driver, "json-file", name);
+    }
+  });
+
+  Deno.test("each image of others has a version, and all that observes has a user by number and a health check", () => {
+    for (const [name, { build, image }] of Object.entries(services)) {
+      if (build === undefined) match(image, /:v?\d+(?:\.\d+)*$/, name);
+    }
+    for (const [name, service] of observers) {
+      match(service.image, /:v?\d+\.\d+\.\d+$/, name);
+      match(service.user ?? "", /^[1-9]\d*:\d+$/, name);
+      deepStrictEqual([service.healthcheck?.test?.[0], service.ports.length], ["CMD", 1], name);
+      ok(!("inside" in (service.networks ?? {})), `${name} reaches PostgreSQL and Valkey`);
+    }
+  });
+
+  Deno.test("what observes starts by its profile, and nothing else waits for it", () => {
+    deepStrictEqual(observers.map(([name]) => name), [
+      "alertmanager",
+      "grafana",
+      "jaeger",
+      "prometheus",
+    ]);
+    const names = new Set(observers.map(([name]) => name));
+    for (const [name, { depends_on }] of Object.entries(services)) {
+      deepStrictEqual(Object.keys(depends_on).filter((other) => names.has(other)), [], name);
+    }
+  });
+
+  Deno.test("Prometheus and Jaeger are in a network with each process that they observe", () => {
+    for (const name of ["api", "worker", "prometheus", "jaeger"]) {
+      ok("telemetry" in (services[name]?.networks ?? {}), name);
+    }
+  });
+
+  Deno.test("traces are sent when OTEL_DENO=true, and neither logs nor metrics beside them", async () => {
+    const sent = async (settings: Record<string, string>) => {
+      const filled = await readServices({ ...SETTINGS, ...settings });
+      return ["api", "worker"].map((name) => {
+        const { OTEL_DENO, OTEL_DENO_METRICS, OTEL_DENO_CONSOLE } = filled[name]?.environment ?? {};
+        return [OTEL_DENO, OTEL_DENO_METRICS, OTEL_DENO_CONSOLE].join();
+      });
+    };
+    deepStrictEqual(await sent({}), ["false,false,ignore", "false,false,ignore"]);
+    deepStrictEqual(await sent({ OTEL_DENO: "true" }), ["true,false,ignore", "true,false,ignore"]);
+  });
+
+  Deno.test("Grafana calls nobody, and lets nobody change or log in", () => {
+    const settings = project.environmentOf("grafana");
+    const off = ["REPORTING_ENABLED", "CHECK_FOR_UPDATES", "CHECK_FOR_PLUGIN_UPDATES"]
+      .map((name) => settings[`GF_ANALYTICS_${name}`]);
+    deepStrictEqual(off, ["false", "false", "false"]);
+    strictEqual(settings.GF_AUTH_ANONYMOUS_ORG_ROLE, "Viewer");
+    strictEqual(settings.GF_AUTH_DISABLE_LOGIN_FORM, "true");
+  });
+
+  Deno.test("every file that a container mounts is there, and read-only", async () => {
+    const { secrets } = await readComposeFile(SETTINGS);
+    const mounts = Object.values(services).flatMap(({ volumes }) => volumes)
+      .filter(({ type }) => type === "bind");
+    ok(mounts.length >= observers.length && mounts.every(({ read_only }) => read_only));
+    const files = [
+      ...mounts.map(({ source }) => source),
+      ...Object.values(secrets).map(({ file }) => file),
+    ];
+    for (const path of files) ok(await Deno.stat(path), path);
+    for (const path of Object.values(services).flatMap(({ command }) => command ?? [])) {
+      const [, file] = /\/etc\/lotline\/(.*)$/.exec(path) ?? [];
+      if (file !== undefined) ok(await Deno.stat(join(PROJECT, "deploy/observe", file)), path);
     }
   });
 

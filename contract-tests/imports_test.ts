@@ -22,10 +22,10 @@ const MAY_USE: Record<string, string[]> = {
   // A step of the request pipeline: only app.ts knows it.
   dry_run: ["dry_run", "http", "auth", "db"],
   // Of the database only the type of a write statement.
-  http: ["http", "auth", "db/write.ts"],
-  auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts"],
-  cache: ["cache", "db"],
-  db: ["command_line.ts", "db"],
+  http: ["http", "auth", "telemetry", "db/write.ts"],
+  auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts", "telemetry"],
+  cache: ["cache", "db", "telemetry"],
+  db: ["command_line.ts", "db", "telemetry"],
   // What a process tells of itself. What it serves for a part, the part gives it.
   telemetry: ["telemetry"],
   contract: ["contract", "json.ts"],
@@ -45,7 +45,7 @@ const MAY_USE: Record<string, string[]> = {
   "link_target.ts": [],
   "listen_error.ts": [],
   "log.ts": ["clock.ts"],
-  "metrics.ts": [],
+  "metrics.ts": ["telemetry/request_metrics.ts"],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "secret_files.ts": ["shell_word.ts"],
   "shell_word.ts": [],

@@ -48,6 +48,14 @@ function testProject(project: Project): void {
     deepStrictEqual([practice.profiles, practice.network_mode], [["side-by-side"], "service:api"]);
   });
 
+  Deno.test("a gateway is in the network in which metrics are read and traces sent", () => {
+    ok("telemetry" in (project.serviceNamed("gateway").networks ?? {}));
+    for (const name of Object.keys(GATEWAYS)) {
+      const { METRICS_HOST, OTEL_SERVICE_NAME } = project.environmentOf(name);
+      deepStrictEqual([METRICS_HOST, OTEL_SERVICE_NAME], ["0.0.0.0", "lotline-gateway"], name);
+    }
+  });
+
   Deno.test("every command of the cutover has its settings in a gateway's container", () => {
     for (const [name, port] of Object.entries(GATEWAYS)) {
       const environment = project.environmentOf(name);
@@ -92,7 +100,8 @@ async function gatewayWith(settings: Record<string, string>) {
 async function startAll(t: Deno.TestContext, project: Project): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const own = Object.entries(project.services)
-    .filter(([, { profiles }]) => profiles.length !== 0).map(([name]) => name);
+    .filter(([, { build, profiles }]) => build !== undefined && profiles.length !== 0)
+    .map(([name]) => name);
   // Each gateway's admin API has the same port in a network of its own; here it needs its own.
   // Its secret is mounted as Kubernetes does it: of another owner, for the process's group.
   const folder = stack.use(await temporaryFolder());

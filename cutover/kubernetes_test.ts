@@ -21,8 +21,8 @@ const EXPECTED: Expected = {
     gateway: {
       tasks: ["gateway"],
       schema: GatewaySettings,
-      ports: { http: "GATEWAY_PORT", admin: "GATEWAY_ADMIN_PORT" },
-      hosts: ["HOST", "GATEWAY_ADMIN_HOST"],
+      ports: { http: "GATEWAY_PORT", admin: "GATEWAY_ADMIN_PORT", metrics: "METRICS_PORT" },
+      hosts: ["HOST", "GATEWAY_ADMIN_HOST", "METRICS_HOST"],
       endSeconds: 25,
     },
     api: { tasks: ["start"], schema: ApiSettings },

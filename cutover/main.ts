@@ -1,12 +1,17 @@
 import { ConfigError, readSettings } from "../config.ts";
 import { type GatewayConfig, GatewaySettings } from "./config.ts";
 import { logAddress } from "../db/address_log.ts";
+import { databaseCertificates } from "../db/certificates.ts";
+import { clockMetrics } from "../db/clock_metrics.ts";
 import { connect } from "../db/connect.ts";
 import { CUTOVER_SERIES } from "../db/migrations.ts";
+import { poolMetrics } from "../db/pool_metrics.ts";
 import { noteProcess } from "../db/processes.ts";
 import { watchDatabase } from "../db/watch_database.ts";
 import { ListenError } from "../listen_error.ts";
 import { createLog } from "../log.ts";
+import { certificateMetrics } from "../telemetry/certificates.ts";
+import { eventLoopMetrics } from "../telemetry/event_loop.ts";
 import { serveMetrics } from "../telemetry/metrics_server.ts";
 import { processMetrics } from "../telemetry/process_metrics.ts";
 import { endOnUncaught } from "../uncaught_errors.ts";
@@ -19,8 +24,11 @@ import { startGatewayServer } from "./proxy/server.ts";
 import { serverLimits } from "./proxy/server_limits.ts";
 import { startAutoRollback } from "./rollout/auto_rollback.ts";
 import { startPlanRunner } from "./rollout/plan_runner.ts";
+import { verdictMetrics } from "./rollout/verdict_metrics.ts";
 import { loadLiveRules } from "./compare/approvals.ts";
 import { createGatewayMetrics } from "./evidence/metrics.ts";
+import { stateMetrics } from "./evidence/state_metrics.ts";
+import { createTrafficMetrics } from "./evidence/traffic_metrics.ts";
 import { followModes } from "./routes/watch_routes.ts";
 import { createRecorder } from "./record/recorder.ts";
 import { createRedactor } from "./redact/redact.ts";
@@ -72,8 +80,9 @@ async function run(config: GatewayConfig): Promise<void> {
   const noting = noteRun({ sql, build, log });
   const modes = followModes({ databaseUrl, log });
   const metrics = createGatewayMetrics(modes.routeOf);
+  const traffic = createTrafficMetrics();
   const collector = startCollector({ databaseUrl, redactor, log, onTrouble: metrics.trouble });
-  const evidence = metrics.watch(collector);
+  const evidence = traffic.watch(metrics.watch(collector));
   const autoRollback = startAutoRollback({
     databaseUrl,
     log,
@@ -118,6 +127,7 @@ async function run(config: GatewayConfig): Promise<void> {
       metrics.clientLeft(operation, departure);
       logDeparture(operation, departure);
     },
+    onEnd: traffic.ended,
     log,
   });
   const admin = Deno.serve(
@@ -134,7 +144,23 @@ async function run(config: GatewayConfig): Promise<void> {
   const metricsServer = config.METRICS_PORT === undefined ? undefined : serveMetrics({
     hostname: config.METRICS_HOST,
     port: config.METRICS_PORT,
-    sources: [{ name: "gateway", text: metrics.text }, processMetrics("gateway")],
+    sources: [
+      { name: "gateway", text: metrics.text },
+      { name: "gateway_traffic", text: traffic.text },
+      stateMetrics({
+        load: () => gateway.load,
+        comparing: () => shadow.queue,
+        evidenceLagMs: () => collector.lagMs,
+        routes: () => modes.state,
+        routeOf: modes.routeOf,
+      }),
+      verdictMetrics(sql),
+      processMetrics("gateway"),
+      eventLoopMetrics(),
+      poolMetrics(),
+      clockMetrics(noted),
+      certificateMetrics(databaseCertificates("database", databaseUrl)),
+    ],
     log,
   });
   log("info", "listening", {

@@ -37,5 +37,10 @@ export function connect(options: ConnectOptions): Sql {
   // It makes the statements and never connects. Batches read its `max`.
   const open = () => Promise.reject(new Error("statements are sent by the pool"));
   const sql: Sql = postgres({ ...settingsOf(addressOf(url), {}, open), max });
-  return pool(sql, { address: url, max, open: (onEnd) => openSession(url, { ...session, onEnd }) });
+  return pool(sql, {
+    name,
+    address: url,
+    max,
+    open: (onEnd) => openSession(url, { ...session, onEnd }),
+  });
 }

@@ -35,6 +35,7 @@ const STEPS = [
   "0020_moments_in_a_zone",
   "0021_processes",
   "0022_known_database",
+  "0023_what_is_watched",
 ];
 /** How many of them the single series had. */
 const SPLIT_AT = 19;

@@ -1,6 +1,7 @@
 import type { Sql } from "./sql.ts";
 import { handlerOf, intercept, onceSettled, type Query } from "./driver.ts";
 import { isResponse } from "./pg_errors.ts";
+import { type PoolState, showPool, waitsOf } from "./pool_metrics.ts";
 import { onWrongServer, reportWrongServer } from "./servers.ts";
 import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
@@ -22,6 +23,8 @@ interface Connection {
 }
 
 interface PoolOptions {
+  /** The `application_name` of its connections. */
+  readonly name: string;
   /** When sessions of this address leave their server, the pool's connections do. */
   readonly address: string;
   /** The most connections. */
@@ -53,9 +56,11 @@ const TRANSACTION_IDLE_MS = 60_000;
  * @param sql makes the statements; ending it ends the pool
  */
 export function pool(sql: Sql, options: PoolOptions): Sql {
-  const { address, open } = options;
+  const { name, address, open } = options;
   const connections = new Connections(options);
-  const transactions = createSessionPool(open, TRANSACTION_IDLE_MS, address);
+  const transactions = createSessionPool(open, TRANSACTION_IDLE_MS, address, {
+    name: `${name}-transactions`,
+  });
   const pooledSql = Object.assign(intercept(sql, connections.run), {
     begin: (work: (sql: Sql) => Promise<unknown>) =>
       transactions.use(({ sql }) => transaction(sql, work)),
@@ -98,6 +103,10 @@ class Connections {
   /** The last is taken first; those with a connection stand last. */
   readonly #free: Slot[];
   #waiting: Query[] = [];
+  /** When those that wait began to, in ms; a statement that need not wait is never in it. */
+  readonly #since = new Map<Promise<unknown>, number>();
+  readonly #waits: { observe(seconds: number): void };
+  readonly #shown: Disposable;
   readonly #retries = new Set<ReturnType<typeof setTimeout>>();
   readonly #departing: Disposable;
   #departures = 0;
@@ -105,7 +114,7 @@ class Connections {
 
   readonly #address: string;
 
-  constructor({ address, max, open, lifetimeMs = LIFETIME_MS }: PoolOptions) {
+  constructor({ name, address, max, open, lifetimeMs = LIFETIME_MS }: PoolOptions) {
     this.#address = address;
     this.#open = open;
     this.#lifetimeMs = lifetimeMs;
@@ -118,6 +127,8 @@ class Connections {
       () => ({ connection: undefined, hasResponded: true }),
     );
     this.#free = [...this.#slots];
+    this.#waits = waitsOf(name);
+    this.#shown = showPool(name, () => this.#state());
   }
 
   readonly run = (query: Query): void => {
@@ -127,9 +138,11 @@ class Connections {
     }
     this.#waiting.push(query);
     this.#next();
+    if (this.#waiting.length > 0) this.#since.set(query, performance.now());
   };
 
   cancel(query: Promise<unknown>): void {
+    if (this.#since.has(query)) this.#waits.observe(this.#waitOf(query));
     this.#waiting = this.#waiting.filter((waiting) => waiting !== query);
   }
 
@@ -140,6 +153,7 @@ class Connections {
   async end(options?: { timeout?: number }): Promise<void> {
     this.#hasEnded = true;
     this.#departing[Symbol.dispose]();
+    this.#shown[Symbol.dispose]();
     for (const query of this.#waiting.splice(0)) {
       query.reject(new PoolEndedError("the pool has ended"));
     }
@@ -151,8 +165,28 @@ class Connections {
     while (this.#waiting.length > 0) {
       const slot = this.#free.pop();
       if (slot === undefined) return;
-      this.#runOn(slot, this.#waiting.shift() as Query);
+      const query = this.#waiting.shift() as Query;
+      this.#waits.observe(this.#waitOf(query));
+      this.#runOn(slot, query);
     }
+  }
+
+  /** In seconds; usually nothing waits, and no clock is read. */
+  #waitOf(query: Promise<unknown>): number {
+    const since = this.#since.size === 0 ? undefined : this.#since.get(query);
+    if (since === undefined) return 0;
+    this.#since.delete(query);
+    return (performance.now() - since) / 1_000;
+  }
+
+  #state(): PoolState {
+    const idle = this.#free.filter(({ connection }) => connection !== undefined).length;
+    return {
+      inUse: this.#slots.filter(({ connection }) => connection !== undefined).length - idle,
+      idle,
+      max: this.#slots.length,
+      waiting: this.#waiting.length,
+    };
   }
 
   #runOn(slot: Slot, query: Query): void {

@@ -131,7 +131,7 @@ Deno.test("a connection is replaced at the end of its lifetime", async () => {
   const { url } = database;
   const open = (onEnd: () => void) => openSession(url, { name: NAME, onEnd });
   await using short = disposable(
-    pool(connect({ url }), { address: url, max: 1, open, lifetimeMs: 1_000 }),
+    pool(connect({ url }), { name: "lotline-test", address: url, max: 1, open, lifetimeMs: 1_000 }),
   );
   const pid = await pidOf(short.sql);
   strictEqual(await pidOf(short.sql), pid);

@@ -46,6 +46,12 @@ const REFUSED_FACTOR = 15;
 const RUNNING_S = 10;
 const MAX_LISTED = 1_000;
 
+/** This process, whose clock is compared with each note. */
+export interface NotedProcess extends Disposable {
+  /** Undefined: PostgreSQL has not responded to the last note. */
+  readonly clock: ClockReading | undefined;
+}
+
 interface NoteOptions {
   readonly sql: Sql;
   /** The address of `sql`. */
@@ -62,7 +68,7 @@ interface NoteOptions {
 /** Notes in the database that this process runs, until disposed. */
 export function noteProcess(
   { sql, url, kind, connections, timeZone, log, everyMs = EVERY_MS }: NoteOptions,
-): Disposable {
+): NotedProcess {
   const end = new AbortController();
   const id = crypto.randomUUID();
   const logLimited = limitRepeats(log);
@@ -95,7 +101,12 @@ export function noteProcess(
     }
   };
   void follow();
-  return { [Symbol.dispose]: () => end.abort() };
+  return {
+    get clock() {
+      return clock;
+    },
+    [Symbol.dispose]: () => end.abort(),
+  };
 }
 
 /** Whether the next note will fail for the same reason. */

@@ -1,3 +1,4 @@
+import { showPool } from "./pool_metrics.ts";
 import { onWrongServer } from "./servers.ts";
 import type { Session } from "./session.ts";
 
@@ -17,16 +18,20 @@ export interface SessionPool<S = Session> extends AsyncDisposable {
  * @param open opens a session, which calls `onEnd` when it has ended
  * @param idleMs an idle session is closed after this long, since the network may drop it silently
  * @param address when its sessions leave their server, idle ones are closed at once, others after use
+ * @param shown shows them in the metrics by the `application_name` of their connections
  */
 export function createSessionPool<S extends AsyncDisposable = Session>(
   open: (onEnd: () => void) => S,
   idleMs: number,
   address: string,
+  shown?: { readonly name: string },
 ): SessionPool<S> {
   const idle = new Map<S, ReturnType<typeof setTimeout>>();
   const closed = new WeakSet<S>();
   let isDisposed = false;
   let departures = 0;
+  let inUse = 0;
+  const showing = shown && showPool(shown.name, () => ({ inUse, idle: idle.size }));
 
   const remove = (session: S) => {
     clearTimeout(idle.get(session));
@@ -58,6 +63,7 @@ export function createSessionPool<S extends AsyncDisposable = Session>(
     async use(work) {
       const session = acquire();
       const before = departures;
+      inUse++;
       try {
         const result = await work(session);
         if (isDisposed || departures !== before) void close(session);
@@ -66,11 +72,14 @@ export function createSessionPool<S extends AsyncDisposable = Session>(
       } catch (error) {
         for (const one of [session, ...idle.keys()]) void close(one);
         throw error;
+      } finally {
+        inUse--;
       }
     },
     async [Symbol.asyncDispose]() {
       isDisposed = true;
       departing[Symbol.dispose]();
+      showing?.[Symbol.dispose]();
       await Promise.all([...idle.keys()].map(close));
     },
   };

@@ -21,7 +21,7 @@ export interface QueueState {
   readonly expiredLeases: number;
 }
 
-/** The state of the outbox and its relay: what each number is, says its gauge in get_metrics.ts. */
+/** The state of the outbox and its relay: what each number is, says its gauge in work_gauges.ts. */
 export interface ChangesState
   extends Readonly<Record<"rows" | "bytes" | "limit" | "lost" | "relays", number>> {
   /** Null: there is no relay, or it can't be seen. */
@@ -69,4 +69,16 @@ export async function readChangesState(sql: Sql): Promise<ChangesState> {
       relay.*
     from (${sql.unsafe(RELAY_STATE)}) relay`;
   return oneRow(rows);
+}
+
+/**
+ * How long ago the oldest change was written that waits for a relay, in s; 0: none waits. Null: it isn't
+ * known of a change from before `written_at` was stored.
+ */
+export async function readOldestChange(sql: Sql): Promise<number | null> {
+  // The first by the index, whose transaction began first, or soon after.
+  const [oldest] = await timed(sql, DEADLINE_MS)<{ seconds: number | null }[]>`
+    select extract(epoch from clock_timestamp() - written_at)::float8 as seconds
+    from lotline.outbox order by xid limit 1`;
+  return oldest === undefined ? 0 : oldest.seconds && Math.max(oldest.seconds, 0);
 }

@@ -27,12 +27,18 @@ const EXPECTED: Expected = {
     api: {
       tasks: ["start"],
       schema: ApiSettings,
-      ports: { http: "PORT" },
-      hosts: ["HOST"],
+      ports: { http: "PORT", metrics: "METRICS_PORT" },
+      hosts: ["HOST", "METRICS_HOST"],
       endSeconds: 15,
     },
     // worker.ts adds 8 s to the grace of its jobs.
-    worker: { tasks: ["worker"], schema: WorkerSettings, endSeconds: GRACE_MS / 1_000 + 8 },
+    worker: {
+      tasks: ["worker"],
+      schema: WorkerSettings,
+      ports: { metrics: "METRICS_PORT" },
+      hosts: ["METRICS_HOST"],
+      endSeconds: GRACE_MS / 1_000 + 8,
+    },
     migrate: { tasks: ["migrate"], schema: MigrateSettings },
     commands: { tasks: ["grants", "keys", "user", "jobs"] },
   },
@@ -154,6 +160,13 @@ test("each mistake that only Lotline can know of is found", async (tools) => {
     { from: "lotline/jwt-keys", to: "lotlin/jwt-keys", says: /nothing mounted at JWT_KEYS_FILE/ },
     { from: "lotline/jwt-keys.json", to: "lotline/keys", says: /from keys, which/ },
     { from: "lotline/valkey-url", to: "lotline/metrics-token", says: /VALKEY_URL is invalid/ },
+    { from: "METRICS_HOST: 0.0.0.0", to: "METRICS_HOST: 127.0.0.1", says: /reached: METRICS_HOST/ },
+    { from: "containerPort: 9464", to: "containerPort: 9465", says: /another port than metrics/ },
+    {
+      from: "- port: metrics\n",
+      to: "- port: measures\n",
+      says: /lotline-metrics names the port measures/,
+    },
     { from: "containerPort: 8000", to: "containerPort: 8001", says: /another port than http/ },
     // What belongs together.
     {

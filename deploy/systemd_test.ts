@@ -1,6 +1,6 @@
 import { strictEqual } from "node:assert/strict";
 import { basename, join } from "node:path";
-import { debianProgram } from "../testing/debian_packages.ts";
+import { debianProgram } from "../dev/debian_packages.ts";
 import { temporaryFolder } from "../testing/temporary_folder.ts";
 
 /** The gateway's unit goes with its folder. */

@@ -2,8 +2,9 @@
  * `deno task dev`: the whole system on this machine with no settings, until Ctrl-C.
  *
  * Optional settings: `PORT` (8000), `LOTLINE_DATA` (the state folder), `--verbose` (shows the API's
- * log). `--cutover` also starts the task `practice`: an old server and a gateway to practise with. An
- * API that ends is then started again. `--break OPERATION` plants a fault there.
+ * log). `--observe` also starts Prometheus and Alertmanager. `--cutover` also starts the task
+ * `practice`: an old server and a gateway to practise with. An API that ends is then started again.
+ * `--break OPERATION` plants a fault there.
  *
  * @module
  */
@@ -20,6 +21,9 @@ import { fillDemoPlant } from "./demo_plant.ts";
 import { claimFolder, FolderTakenError } from "./folder_claim.ts";
 import { freePort, freePortAfter, isTaken, PortTakenError } from "./free_port.ts";
 import { greeting } from "./greeting.ts";
+import { metricsPorts, metricsSetting, startDevObservers } from "./dev_observers.ts";
+import type { Observers } from "./observe.ts";
+import { findObservePrograms } from "./observe_programs.ts";
 import { type PostgresServer, startPostgres } from "./postgres.ts";
 import { type RestartedService, startRestarted } from "./restarted_service.ts";
 import { type ServiceProcess, startService, stopLeftOver } from "./service_process.ts";
@@ -38,8 +42,9 @@ const say = (line: string) => console.log(`- ${line}`);
 if (import.meta.main) {
   answerHelp({
     task: "dev",
-    args: "[--cutover] [--verbose]",
+    args: "[--cutover] [--observe] [--verbose]",
     notes: `  --cutover   also an old server and a gateway, to practise a cutover
+  --observe   also Prometheus and Alertmanager, which read the processes' metrics
   --verbose   shows the API's log
 PORT takes another port than 8000, and LOTLINE_DATA another folder for its data.`,
   });
@@ -50,6 +55,7 @@ PORT takes another port than 8000, and LOTLINE_DATA another folder for its data.
     await run(running, {
       verbose: Deno.args.includes("--verbose"),
       cutover: Deno.args.includes("--cutover"),
+      observe: Deno.args.includes("--observe"),
       fault: faultIn(Deno.args),
       isStopping,
     });
@@ -78,9 +84,10 @@ function faultIn(args: readonly string[]): string | undefined {
 /** Starts everything, and returns only by throwing. Each part is added to `running`. */
 async function run(
   running: AsyncDisposableStack,
-  { verbose, cutover, fault, isStopping }: {
+  { verbose, cutover, observe, fault, isStopping }: {
     verbose: boolean;
     cutover: boolean;
+    observe: boolean;
     fault: string | undefined;
     isStopping: () => boolean;
   },
@@ -101,6 +108,9 @@ async function run(
   await stopLeftOver("worker", files.worker);
   if (cutover) await stopLeftOver(PRACTICE, files.practice);
   const port = choosePort(Deno.env.get("PORT"));
+  // First, since it fails on a machine that can't have them.
+  const programs = observe ? await findObservePrograms(say) : undefined;
+  const metrics = programs && metricsPorts(cutover);
 
   const database = running.use(await startDatabase(state));
   const valkey = await startValkey({ dir: join(state, "valkey"), progress: say });
@@ -121,6 +131,7 @@ async function run(
         ...shared,
         AUTH_MODE: "legacy",
         JWT_KEYS_FILE: files.keys,
+        ...metricsSetting(metrics, "lotline-api"),
         ...dryRunSecret && { DRY_RUN_SECRET: dryRunSecret },
       },
       logFile: files.apiLog,
@@ -132,7 +143,7 @@ async function run(
     await startService({
       name: "worker",
       task: "worker",
-      env: shared,
+      env: { ...shared, ...metricsSetting(metrics, "lotline-worker") },
       logFile: files.workerLog,
       pidFile: files.worker,
       isReady: (log) => log.includes('"event":"working"'),
@@ -148,6 +159,7 @@ async function run(
         SERVICE_URL: `http://127.0.0.1:${port}`,
         DRY_RUN_SECRET: dryRunSecret,
         LOTLINE_DATA: state,
+        ...metricsSetting(metrics, "lotline-gateway"),
         ...fault !== undefined && { PRACTICE_BREAK: fault },
       },
       logFile: files.practiceLog,
@@ -156,6 +168,8 @@ async function run(
     });
     services.push(running.use(practice));
   }
+  const observers = programs && metrics &&
+    running.use(await startDevObservers(programs, metrics, state));
   say(`Ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
   console.log(greeting({
     api: `http://127.0.0.1:${port}`,
@@ -164,10 +178,12 @@ async function run(
     stateFolder: state,
     apiLog: files.apiLog,
     workerLog: files.workerLog,
+    observers,
+    metrics,
   }));
   const shown = verbose ? { file: files.apiLog, begin } : undefined;
   if (cutover) console.log(await Deno.readTextFile(files.practiceLog));
-  return await watch(services, database, shown, isStopping);
+  return await watch({ services, database, observers, log: shown, isStopping });
 }
 
 /** Claims the state folder for this run. */
@@ -266,12 +282,17 @@ async function makeKeys(path: string): Promise<void> {
 
 /** Waits until a part ends unexpectedly. With a log, shows new lines of it. */
 async function watch(
-  services: readonly (ServiceProcess | RestartedService)[],
-  database: PostgresServer,
-  log: { file: string; begin: number } | undefined,
-  isStopping: () => boolean,
+  { services, database, observers, log, isStopping }: {
+    services: readonly (ServiceProcess | RestartedService)[];
+    database: PostgresServer;
+    observers: Observers | undefined;
+    log: { file: string; begin: number } | undefined;
+    isStopping: () => boolean;
+  },
 ): Promise<never> {
   for (;;) {
+    const problem = observers?.problem();
+    if (problem !== undefined) throw new Error(problem);
     if (log) log.begin = await show(log.file, log.begin);
     for (const service of services) {
       const { name, pid, logTail } = service;

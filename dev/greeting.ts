@@ -1,3 +1,6 @@
+import type { MetricsPorts } from "./dev_observers.ts";
+import type { Observers } from "./observe.ts";
+
 /** The addresses of a started system. */
 export interface Addresses {
   readonly api: string;
@@ -6,6 +9,9 @@ export interface Addresses {
   readonly stateFolder: string;
   readonly apiLog: string;
   readonly workerLog: string;
+  /** Undefined: without `--observe`. */
+  readonly observers: Observers | undefined;
+  readonly metrics: MetricsPorts | undefined;
 }
 
 /** The output of `deno task dev` when all runs: the addresses, and commands to try. */
@@ -20,7 +26,7 @@ export function greeting(addresses: Addresses): string {
   Data         ${stateFolder}
   API's log    ${apiLog}
   Worker's     ${workerLog}
-
+${observed(addresses)}
 Try these in another terminal; each can be repeated:
 
   curl -s ${api}/api/health
@@ -30,4 +36,15 @@ Try these in another terminal; each can be repeated:
 
 Every route is open (AUTH_MODE=legacy), to this machine only. Ctrl-C ends it all.
 `;
+}
+
+/** The lines about what `--observe` has started. */
+function observed({ observers, metrics = {} }: Addresses): string {
+  if (observers === undefined) return "";
+  const ports = Object.entries(metrics)
+    .map(([job, port]) => `  Metrics      http://127.0.0.1:${port}/metrics (${job})\n`);
+  return `  Prometheus   ${observers.prometheusUrl}
+  Alerts       ${observers.prometheusUrl}/alerts
+  Alertmanager ${observers.alertmanagerUrl}
+${ports.join("")}`;
 }

@@ -1,7 +1,7 @@
-import { X509Certificate } from "node:crypto";
 import ipaddr from "ipaddr.js";
 import { parseValkeyAddress } from "../cache/address.ts";
 import type { Address, Host } from "../db/address.ts";
+import { endOf } from "../db/certificates.ts";
 import { readEncryption } from "../db/server_certificate.ts";
 import { readTlsFiles } from "../db/tls_files.ts";
 import type { Finding } from "../db/readiness_checks.ts";
@@ -53,9 +53,6 @@ export const certificates: LocalCheck = {
     );
   },
 };
-
-/** A list of authorities counts as its first one. */
-const endOf = (pem: string) => new Date(new X509Certificate(pem).validTo);
 
 /** @param version of TLS; undefined: the connection isn't encrypted */
 export function encryptionFindings(

@@ -1,12 +1,10 @@
 import { KeyFileError, readKeyFile } from "../auth/key_file.ts";
-import { type KeyAges, loadSigningKeys, readKeyAges } from "../auth/keys.ts";
+import { type KeyAges, loadSigningKeys, MAX_SIGNING_DAYS, readKeyAges } from "../auth/keys.ts";
 import type { Finding } from "../db/readiness_checks.ts";
 import type { LocalCheck } from "./checks.ts";
 import { failure, note, ok, warning } from "./findings.ts";
 
 const DAY_MS = 86_400_000;
-/** docs/setup.md advises once a month, in days. */
-const OLD_DAYS = 90;
 const VERY_OLD_DAYS = 365;
 
 /** The file with the keys that sign tokens. */
@@ -37,7 +35,7 @@ export function keyFindings(
   return [
     days >= VERY_OLD_DAYS
       ? warning(check, message, rotate)
-      : days >= OLD_DAYS
+      : days >= MAX_SIGNING_DAYS
       ? note(check, message, rotate)
       : ok(check, message),
     ...(next === undefined ? [] : [

@@ -42,7 +42,9 @@ const BEGIN = "begin read write; set local lotline.dry_run = 'on'";
  * @param address of the sessions
  */
 export function createRolledBackWrites(open: (onEnd: () => void) => Session, address: string) {
-  const sessions = createSessionPool(open, DRY_RUN_SESSIONS.idleTimeoutMs, address);
+  const sessions = createSessionPool(open, DRY_RUN_SESSIONS.idleTimeoutMs, address, {
+    name: DRY_RUN_SESSIONS.name,
+  });
   const waiting = new Set<() => void>();
   let free = MAX_CONCURRENT;
 

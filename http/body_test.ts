@@ -98,7 +98,7 @@ Deno.test("a body that breaks off is refused", async () => {
     await Promise.resolve();
     throw new Error("connection reset");
   }
-  await rejects(readBody(inPieces(pieces()), LIMITS), { code: "invalid_request" });
+  await rejects(readBody(inPieces(pieces()), LIMITS), { code: "client_gone" });
 });
 
 Deno.test("the limit is the configured one, and the message names it", async () => {

@@ -3,6 +3,7 @@ import { BadTokenError, type Guard } from "../auth/guard.ts";
 import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
 import { describeError, type Log } from "../log.ts";
 import { isRefusalReason, type Metrics, type TokenFault } from "../metrics.ts";
+import { CLIENT_LEFT } from "../telemetry/request_metrics.ts";
 import { delay } from "../timing.ts";
 import { errorResponse } from "./response.ts";
 import { type BodyLimits, readBody } from "./body.ts";
@@ -84,6 +85,7 @@ export function createRequestPipeline(
   }: PipelineDeps,
 ): Serve {
   let inFlight = 0;
+  metrics.requests.watchInFlight(() => inFlight);
   let delayed = 0;
   const closing = new ClosingConnections();
   const respondThroughSteps = steps.reduceRight<Respond>(
@@ -134,6 +136,9 @@ export function createRequestPipeline(
     headers.set("x-request-id", requestId);
     // A proxy then sends its next request on another connection, and finds another process.
     if (stopping.aborted) headers.set("connection", "close");
+    const ms = performance.now() - started;
+    const outcome = refused?.code === "client_gone" ? CLIENT_LEFT : status;
+    metrics.requests.responded(state.operation, outcome, ms);
     const tokenFault = refusedTokenFault(state);
     count(state, tokenFault);
     log(status >= 500 ? "error" : "info", "request", {
@@ -141,7 +146,7 @@ export function createRequestPipeline(
       // The template, not the path: a client's path may contain anything.
       route: path.template,
       status,
-      ms: Math.round((performance.now() - started) * 10) / 10,
+      ms: Math.round(ms * 10) / 10,
       request_id: requestId,
       ...state.logged,
       required_would_refuse: state.wouldRefuse,

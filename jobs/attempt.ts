@@ -7,6 +7,7 @@ import type { Replica } from "../db/replica.ts";
 import { describeError, type Log, type LogEvent, type LogLevel } from "../log.ts";
 import { delay } from "../timing.ts";
 import type { Effect, JobContext, JobDefinition } from "./define_job.ts";
+import type { JobMetrics } from "./job_metrics.ts";
 import { holdLease, type Lease, retryWithinMs } from "./lease.ts";
 import { JobStoppedError, type NextState, nextState, type Outcome } from "./outcome.ts";
 import { runOnReplica } from "./replica_task.ts";
@@ -20,6 +21,7 @@ export interface AttemptDeps {
   /** For the jobs of this kind. */
   readonly threads: Threads;
   readonly replica?: Replica | undefined;
+  readonly metrics?: JobMetrics | undefined;
   readonly log: Log;
   readonly leaseMs: number;
   /** Stops the job and releases it. */
@@ -72,15 +74,20 @@ export async function runAttempt(
     lease[Symbol.dispose]();
     const { next, state } = await store(job, definition, outcome, deps);
     const [level, event] = ENDS[next.is];
+    const ms = performance.now() - since;
+    deps.metrics?.ended(job.kind, next.is, ms / 1_000);
+    if (next.is === "failed" && state === "ready") deps.metrics?.retried(job.kind);
+    if (state === "dead") deps.metrics?.died(job.kind);
     deps.log(level, event, {
       ...about,
-      ms: Math.round(performance.now() - since),
+      ms: Math.round(ms),
       ...("error" in next && { error: next.error, retry_in_ms: next.retryInMs ?? "never" }),
       ...(next.is === "deferred" && { retry_in_ms: next.retryInMs }),
     });
     if (state === "dead") deps.log("error", "job_dead", about);
   } catch (error) {
     // Its lease will end, and another worker will rescue it.
+    deps.metrics?.ended(job.kind, "not_stored", (performance.now() - since) / 1_000);
     deps.log("error", "job_end_not_stored", { ...about, error: describeError(error) });
   } finally {
     clearTimeout(timer);

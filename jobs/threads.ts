@@ -42,6 +42,8 @@ export function createThreads<T extends Tasks = HeavyTasks>(
     (onEnd) => startThread(program, settings, onEnd),
     IDLE_THREAD_MS,
     settings.databaseUrl,
+    // A thread has a connection, and one to the replica.
+    { name: settings.name },
   );
   return {
     /**

@@ -56,7 +56,7 @@ export async function runWorker(
   deps: WorkerDeps,
   options: WorkerOptions,
 ): Promise<void> {
-  const { queueSql, log, valkey } = deps;
+  const { queueSql, log, metrics, valkey } = deps;
   const { signal, maxConcurrent, leaseMs = LEASE_MS, graceMs = GRACE_MS } = options;
   using resources = new DisposableStack();
   const byKind = new Map(definitions.map((definition) => {
@@ -134,9 +134,13 @@ export async function runWorker(
     for (const job of await rescueExpiredJobs(queueSql, maxAttempts, noticeMs)) {
       const { id, kind, attempt, state } = job;
       log("warn", "job_lease_expired", { job: id, kind, attempt, state });
-      if (state === "dead") log("error", "job_dead", { job: id, kind, attempt });
+      metrics?.rescued(kind);
+      if (state !== "dead") continue;
+      metrics?.died(kind);
+      log("error", "job_dead", { job: id, kind, attempt });
     }
     for (const { id, kind } of await discardUnknownKinds(queueSql, [...byKind.keys()])) {
+      metrics?.died(kind);
       log("warn", "job_kind_unknown", { job: id, kind });
     }
     return Math.min(leaseMs / 3, MAX_RESCUE_DELAY_MS);

@@ -63,9 +63,9 @@ export function createInlineTracer(
   address: string,
   replica?: TracedReplica,
 ) {
-  const sessions = createSessionPool(open, IDLE_MS, address);
+  const sessions = createSessionPool(open, IDLE_MS, address, { name: "lotline-traces" });
   const replicaSessions = replica &&
-    createSessionPool(replica.open, IDLE_MS, replica.watch.url);
+    createSessionPool(replica.open, IDLE_MS, replica.watch.url, { name: "lotline-replica-traces" });
   let active = 0;
 
   /** Takes the trace in a snapshot; `sink` receives its chunks if its server can't store them. */

@@ -71,7 +71,7 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
       } catch (error) {
         await deleteTrace(sql, id).catch(() => {});
         if (!signal.aborted) throw error;
-        throw new ApiError("invalid_request", "The client has gone", { cause: error });
+        throw new ApiError("client_gone", "The client has gone", { cause: error });
       }
     };
 

@@ -8,22 +8,10 @@ import { openLinkTo } from "../testing/black_hole.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { openTransaction } from "../testing/open_transaction.ts";
-import { createWorkGauges } from "./get_metrics.ts";
+import { named, valuesOf } from "../testing/series.ts";
+import { createWorkGauges } from "../db/work_gauges.ts";
 
 const log = () => {};
-
-/** The values of a text in Prometheus' format, by name and labels. */
-function valuesOf(text: string): Record<string, number> {
-  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return Object.fromEntries(lines.map((line) => {
-    match(line, /^\w+(\{[^}]*\})? \S+$/);
-    const end = line.lastIndexOf(" ");
-    return [line.slice(0, end), Number(line.slice(end + 1))];
-  }));
-}
-
-const named = (values: Record<string, number>, name: string) =>
-  Object.fromEntries(Object.entries(values).filter(([key]) => key.split("{")[0] === name));
 
 for (const major of [15, 17] as const) {
   Deno.test(`/metrics has the number of ready, running and dead jobs of each kind (PostgreSQL ${major})`, async () => {

@@ -38,7 +38,7 @@ export const getTraceability = (app: App, { sql, traceCache, largeTraces, log }:
     const { signal } = c.req.raw;
     const body = await largeTraces.find(lotCode, signal).catch((error) => {
       if (!signal.aborted) throw error;
-      throw new ApiError("invalid_request", "The client has gone", { cause: error });
+      throw new ApiError("client_gone", "The client has gone", { cause: error });
     });
     if (body === undefined) throw noSuchLot();
     if (body.bytes > MAX_SMALL_BYTES) return respondHeld(c, body, log);

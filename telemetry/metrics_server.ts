@@ -3,7 +3,7 @@ import { describeError, type Log } from "../log.ts";
 import { withDeadline } from "../timing.ts";
 
 /** Some series of this process in Prometheus' text format. No series is in two sources. */
-export interface MetricsSource {
+export interface MetricsSource extends Partial<Disposable> {
   /** Names it in the log. */
   readonly name: string;
   readonly text: () => Promise<string>;
@@ -49,7 +49,13 @@ export function serveMetrics(
     () => Deno.serve({ hostname, port, onListen() {} }, respond),
   );
   log("info", "metrics_listening", { hostname, port: server.addr.port });
-  return { port: server.addr.port, [Symbol.asyncDispose]: () => server.shutdown() };
+  return {
+    port: server.addr.port,
+    async [Symbol.asyncDispose]() {
+      for (const source of sources) source[Symbol.dispose]?.();
+      await server.shutdown();
+    },
+  };
 }
 
 /** Returns the text of all sources, read at most once a second. */

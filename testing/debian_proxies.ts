@@ -4,7 +4,7 @@ import { openForServers, serverUser } from "../dev/state_folder.ts";
 import { ended, isRunning, startTied, stopProcess } from "../dev/tied_process.ts";
 import type { Certificate } from "./certificates.ts";
 import { giveToServer } from "./certificates.ts";
-import { type DebianProgram, debianProgram } from "./debian_packages.ts";
+import { type DebianProgram, debianProgram } from "../dev/debian_packages.ts";
 import { eventually } from "./eventually.ts";
 
 /** nginx 1.22 or Caddy 2.6 of Debian 12, with the configuration of the folder `deploy/`. */

@@ -19,9 +19,12 @@ export const WHOLE_TREE_TESTS: readonly string[] = [
   "db/migrate_main_test.ts",
   "db/migrate_test.ts",
   "deploy/kubernetes_test.ts",
+  "deploy/observe_alerts_test.ts",
+  "deploy/observe_test.ts",
   "dev/modules_test.ts",
   "faults/rolling_update_test.ts",
   "releasing",
+  "telemetry/all_series_test.ts",
   "testing",
 ];
 
@@ -31,8 +34,11 @@ export const ONLY_IN_WHOLE_TREE: readonly string[] = [
   "contract-tests/generators_test.ts",
   "contract-tests/released_test.ts",
   "deploy/kubernetes_test.ts",
+  "deploy/observe_alerts_test.ts",
+  "deploy/observe_test.ts",
   "faults/rolling_update_test.ts",
   "releasing",
+  "telemetry/all_series_test.ts",
 ];
 
 /**
@@ -47,10 +53,12 @@ export const MOSTLY_WAITING: readonly string[] = [
   "cutover/faults/gateway_modes_test.ts",
   "cutover/faults/gateway_wrong_start_test.ts",
   "cutover/faults/rolling_update_test.ts",
+  "cutover/observe_test.ts",
   "cutover/parity/parity_test.ts",
   "db/silence_test.ts",
   "db/startup_test.ts",
   "db/tls_test.ts",
+  "deploy/observe_alerts_test.ts",
   "faults/failover_test.ts",
   "faults/idempotency_test.ts",
   "faults/jobs_without_postgres_test.ts",

@@ -1,4 +1,6 @@
-import { debianProgram, type Release } from "./debian_packages.ts";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { debianProgram, type Release } from "../dev/debian_packages.ts";
 import type { Major } from "./postgres_servers.ts";
 
 /*
@@ -55,6 +57,16 @@ const PACKAGES: Readonly<Record<Release, readonly string[]>> = {
   ],
 };
 
+type Name = "pg_dump" | "pg_restore" | "pg_basebackup";
+
+const programOf = (major: Major, name: Name) =>
+  debianProgram({
+    name: "postgresql-client",
+    release: RELEASES[major],
+    packages: PACKAGES[RELEASES[major]],
+    path: `usr/lib/postgresql/${major}/bin/${name}`,
+  });
+
 /**
  * Runs one of PostgreSQL's programs to its end.
  *
@@ -62,16 +74,10 @@ const PACKAGES: Readonly<Record<Release, readonly string[]>> = {
  */
 export async function runPgProgram(
   major: Major,
-  name: "pg_dump" | "pg_restore" | "pg_basebackup",
+  name: Name,
   args: readonly string[],
 ): Promise<void> {
-  const release = RELEASES[major];
-  const program = await debianProgram({
-    name: "postgresql-client",
-    release,
-    packages: PACKAGES[release],
-    path: `usr/lib/postgresql/${major}/bin/${name}`,
-  });
+  const program = await programOf(major, name);
   const { success, stderr } = await new Deno.Command(program.command, {
     args: [...program.args, ...args],
     env: { LC_ALL: "C" },
@@ -80,4 +86,24 @@ export async function runPgProgram(
     stderr: "piped",
   }).output();
   if (!success) throw new Error(`${name} failed: ${new TextDecoder().decode(stderr).trim()}`);
+}
+
+/**
+ * Makes these programs, and a psql for a single statement, commands of a folder that goes to the front
+ * of `PATH`.
+ *
+ * @throws Error when they can't be fetched
+ */
+export async function linkPgPrograms(major: Major, folder: string): Promise<void> {
+  const write = async (name: string, words: readonly string[]) => {
+    const line = [...words.map((word) => `'${word}'`), '"$@"'].join(" ");
+    await Deno.writeTextFile(join(folder, name), `#!/bin/sh\nexec ${line}\n`, { mode: 0o755 });
+  };
+  for (const name of ["pg_dump", "pg_restore", "pg_basebackup"] as const) {
+    const { command, args } = await programOf(major, name);
+    await write(name, [command, ...args]);
+  }
+  // Debian's psql links more than these packages have.
+  const psql = fileURLToPath(new URL("./psql_for_setup.ts", import.meta.url));
+  await write("psql", [Deno.execPath(), "run", "--quiet", "-A", psql]);
 }

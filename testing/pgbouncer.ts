@@ -11,7 +11,7 @@ import {
   stopProcess,
   type TiedProcess,
 } from "../dev/tied_process.ts";
-import { debianPgBouncer, type Release } from "./debian_packages.ts";
+import { debianPgBouncer, type Release } from "../dev/debian_packages.ts";
 import { eventually } from "./eventually.ts";
 
 export interface PgBouncer extends AsyncDisposable {

@@ -4,6 +4,7 @@ import { findJob, type Job, type NewJob } from "../db/jobs.ts";
 import { insertJob } from "./insert_job.ts";
 import type { Sql } from "../db/sql.ts";
 import { defineJob, type JobContext, type JobDefinition } from "../jobs/define_job.ts";
+import type { JobMetrics } from "../jobs/job_metrics.ts";
 import { createThreads } from "../jobs/threads.ts";
 import { runWorker, type WorkerOptions } from "../jobs/worker.ts";
 import type { LogFields } from "../log.ts";
@@ -38,7 +39,7 @@ export async function workersInProcess(database: TestDatabase) {
   /** A worker in this process; disposing ends it, and waits for that. */
   function work(
     definitions: readonly JobDefinition[],
-    options: Partial<WorkerOptions> & { sql?: Sql; valkey?: Valkey } = {},
+    options: Partial<WorkerOptions> & { sql?: Sql; valkey?: Valkey; metrics?: JobMetrics } = {},
   ) {
     const end = new AbortController();
     const logged: { event: string; fields: LogFields | undefined }[] = [];
@@ -48,6 +49,7 @@ export async function workersInProcess(database: TestDatabase) {
       createThreads: (statementTimeoutMs) =>
         createThreads({ databaseUrl: database.url, name: "lotline-test", statementTimeoutMs }),
       valkey: options.valkey,
+      metrics: options.metrics,
       log: (_, event, fields) => logged.push({ event, fields }),
     }, {
       name: "tester",

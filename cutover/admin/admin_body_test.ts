@@ -17,7 +17,7 @@ Deno.test("a body that isn't JSON, is too large, or never ends is refused", asyn
     [Uint8Array.of(0x22, 0xff, 0x22), "invalid_json"],
     [`"${"x".repeat(16_383)}"`, "body_too_large"],
     [new ReadableStream(), "body_too_slow"],
-    [new ReadableStream({ start: (c) => c.error(new Error("gone")) }), "invalid_request"],
+    [new ReadableStream({ start: (c) => c.error(new Error("gone")) }), "client_gone"],
   ];
   for (const [body, code] of odd) await rejects(readJson(sent(body), 100), { code });
 });

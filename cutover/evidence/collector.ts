@@ -52,6 +52,8 @@ export function startCollector({ databaseUrl, redactor, log, onTrouble }: {
   let sent: Batch | undefined;
   let number = 0;
   let isDatabaseDown = false;
+  /** When everything that had been counted was stored, by `performance.now()`. */
+  let completeAt = performance.now();
 
   const nextBatch = (): Batch | undefined => {
     if (counters.size === 0 && waiting.length === 0) return undefined;
@@ -69,7 +71,10 @@ export function startCollector({ databaseUrl, redactor, log, onTrouble }: {
   const store = async (): Promise<boolean> => {
     for (;;) {
       const batch = sent ??= nextBatch();
-      if (batch === undefined) return true;
+      if (batch === undefined) {
+        completeAt = performance.now();
+        return true;
+      }
       try {
         await storeBatch(sql, batch, RESPONSE_TIMEOUT_MS);
         if (isDatabaseDown) log("info", "evidence_recovered");
@@ -119,6 +124,11 @@ export function startCollector({ databaseUrl, redactor, log, onTrouble }: {
       if (!kinds.admit(fingerprint)) return;
       if (waiting.length >= MAX_WAITING) onTrouble?.("difference");
       else waiting.push(storedMismatch(finding, fingerprint, performance.now()));
+    },
+    /** For how long something has been waiting to be stored, in ms; 0: nothing waits. */
+    get lagMs() {
+      const waits = counters.size > 0 || waiting.length > 0 || sent !== undefined;
+      return waits ? performance.now() - completeAt : 0;
     },
     /** Whether everything that was counted until now is stored. Never rejects. */
     async flush() {

@@ -28,7 +28,7 @@ export const OutcomeCountsForm = z.partialRecord(OutcomeForm, z.number());
 export type OutcomeCounts = Readonly<z.output<typeof OutcomeCountsForm>>;
 
 /** Why a comparison is `lost`, in words. */
-const LOST_CAUSES = {
+export const LOST_CAUSES = {
   /** A body too large to be captured, and the digests don't decide. */
   size: "size",
   /** The content coding of a body isn't known. */

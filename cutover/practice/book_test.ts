@@ -39,6 +39,7 @@ Deno.test("the practice prints every step of the book, in the book's order", asy
       adminPort: 4,
       dryRunSecret: "",
       gatewayToken: "",
+      metricsPort: undefined,
     },
     practiceSteps(steps),
     undefined,

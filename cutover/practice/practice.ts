@@ -1,7 +1,7 @@
 /**
  * `deno task practice`: a cutover to practise with. `dev --cutover` starts it next to the service; its
  * settings are then `DATABASE_URL`, `SERVICE_URL`, `DRY_RUN_SECRET`, `LOTLINE_DATA`, the state folder,
- * and `PRACTICE_BREAK`, a fault to plant. With a command it works on the practice that runs.
+ * `PRACTICE_BREAK`, a fault to plant, and `METRICS_PORT` of the gateway. With a command it works on the practice that runs.
  *
  * @module
  */
@@ -36,6 +36,7 @@ const Settings = z.object({
   DRY_RUN_SECRET: z.string(),
   LOTLINE_DATA: z.string(),
   PRACTICE_BREAK: z.string().optional(),
+  METRICS_PORT: z.string().optional(),
 });
 
 interface PracticeCommand extends CommandForm {
@@ -138,6 +139,7 @@ async function serve(): Promise<never> {
     databaseUrl,
     serviceUrl: settings.SERVICE_URL,
     dryRunSecret: settings.DRY_RUN_SECRET,
+    metricsPort: settings.METRICS_PORT,
     legacyPort: freePort(),
     gatewayPort: freePort(),
     adminPort: freePort(),

@@ -14,6 +14,8 @@ export interface Practice {
   readonly adminPort: number;
   readonly dryRunSecret: string;
   readonly gatewayToken: string;
+  /** Of the gateway; undefined: it serves no metrics there. */
+  readonly metricsPort: string | undefined;
 }
 
 const filesOf = (stateFolder: string, name: "legacy" | "gateway") => ({
@@ -57,6 +59,7 @@ export async function startPractice(
         GATEWAY_ADMIN_PORT: String(practice.adminPort),
         GATEWAY_ADMIN_TOKEN: practice.gatewayToken,
         DRY_RUN_SECRET: practice.dryRunSecret,
+        ...practice.metricsPort !== undefined && { METRICS_PORT: practice.metricsPort },
         // The load comes from many addresses.
         TRUSTED_PROXIES: "127.0.0.1",
       },

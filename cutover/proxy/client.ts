@@ -85,6 +85,8 @@ export class Client {
     readonly socket: net.Socket,
     readonly peer: Peer,
     readonly limits: GatewayServerLimits,
+    /** Called for bytes that were refused before they were a request. */
+    readonly onRefused: (status: number) => void,
   ) {
     // Node's server sets a timer after each request and clears it before the next one, which takes 6 %
     // of the gateway's processor time. `sweep` closes idle connections instead.
@@ -166,6 +168,8 @@ export class Client {
     if (refusal === undefined || this.requests.size > 0) return;
     this.#refusal = undefined;
     // The response before may have closed the connection.
-    if (this.socket.writable) respondAndClose(this.socket, refusal);
+    if (!this.socket.writable) return;
+    respondAndClose(this.socket, refusal);
+    this.onRefused(refusal[0]);
   }
 }

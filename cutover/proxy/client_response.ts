@@ -22,6 +22,16 @@ export type ErrorResponse = readonly [status: keyof typeof REASONS, sentence: st
 
 const NO_SERVER: ErrorResponse = [502, "No answer from the server behind this one"];
 
+/** The same when an upstream's response can't be passed on, and nothing of it was sent. */
+export const BROKEN_RESPONSE: ErrorResponse = [
+  502,
+  "The answer of the server behind this one is broken",
+];
+
+/** The responses to requests that a stopping gateway doesn't finish: no upstream has them, or one has. */
+export const STOPPING: ErrorResponse = [503, "This gateway stops, send the request again"];
+export const STOPPED: ErrorResponse = [504, "No answer before this gateway stopped"];
+
 /** The response to a client whose request got no response from an upstream. */
 export const NO_RESPONSE: Readonly<Record<Failure["kind"], ErrorResponse>> = {
   refused: NO_SERVER,

@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import type { Socket } from "node:net";
 import { eventually } from "../../testing/eventually.ts";
 import { delay } from "../../timing.ts";
 import {
@@ -180,6 +181,45 @@ for (const version of ["1.1", "1.0"]) {
     }
   });
 }
+
+for (const how of HOW_CUT) {
+  for (const upstream of ["legacy", "service"] as const) {
+    Deno.test(`a response of the ${upstream} side that is ${how} before its body begins is 502: a client that gets nothing may send a write again`, async () => {
+      for (const head of ["Content-Length: 100", "Transfer-Encoding: chunked"]) {
+        const outcome = await send(REQUESTS.write, {
+          legacy: LEGACY,
+          [upstream]: (socket: Socket) => {
+            socket.write(`HTTP/1.1 201 Created\r\n${head}\r\n\r\n`);
+            setTimeout(() => how === "reset" ? socket.resetAndDestroy() : socket.end(), 30);
+          },
+        }, { mode: { name: upstream } });
+        strictEqual(outcome.status, "502");
+        match(outcome.body, /^\{"error":"[^"]+"\}$/);
+        deepStrictEqual(outcome.asked, upstream === "legacy" ? [1, 0] : [0, 1]);
+        deepStrictEqual(outcome.answered, [`createLot ${upstream} 0`]);
+      }
+    });
+  }
+}
+
+Deno.test("a response with a header that can't be passed on is one 502, whether its body comes with it or not", async () => {
+  const head = "HTTP/1.1 201 Created\r\nX: a\x01b\r\nContent-Length: 4\r\n\r\n";
+  for (const pauseMs of [0, 30]) {
+    const outcome = await send(REQUESTS.write, {
+      service: (socket) => {
+        if (pauseMs === 0) return void socket.write(`${head}body`);
+        socket.write(`${head}bo`);
+        setTimeout(() => socket.write("dy"), pauseMs);
+      },
+    });
+    strictEqual(outcome.status, "502");
+    match(outcome.body, /^\{"error":"[^"]+"\}$/);
+    deepStrictEqual(outcome.answered, ["createLot service 0"]);
+  }
+  const failed = head.replace("201 Created", "500 No");
+  const { status } = await send(REQUESTS.read, { service: `${failed}body` });
+  strictEqual(status, "502");
+});
 
 Deno.test("a response of Lotline's that is cut off isn't started again with the old server's", async () => {
   await using legacy = await startRawUpstream(LEGACY);

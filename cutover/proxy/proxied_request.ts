@@ -7,7 +7,15 @@ import { DueComparison, failureOf } from "./due_comparison.ts";
 import type { CapturedRequest, Exchange } from "../exchange/exchange.ts";
 import type { ProxyDeps } from "./proxied_request_deps.ts";
 import { headersForClient, interimText, toHeaderLines } from "../exchange/hop_by_hop.ts";
-import { endResponse, type ErrorResponse, errorResponse, NO_RESPONSE } from "./client_response.ts";
+import {
+  BROKEN_RESPONSE,
+  type ErrorResponse,
+  errorResponse,
+  NO_RESPONSE,
+  STOPPED,
+  STOPPING,
+} from "./client_response.ts";
+import { DeferredResponse, type ResponseHeadToSend } from "./deferred_response.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
 import type { Upstream } from "../exchange/route.ts";
 import {
@@ -26,6 +34,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   #decision: Decision;
   readonly #body: ClientBody;
   readonly #due: DueComparison;
+  readonly #deferred: DeferredResponse;
   #attempt: UpstreamRequest | undefined;
   /** Of the attempt, or of the first one while there is none. */
   #upstream: Upstream;
@@ -59,12 +68,15 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#upstream = this.#decision.upstream;
     this.#due = new DueComparison(deps, this.#decision);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
+    this.#deferred = new DeferredResponse(response, this);
     response.on("close", () => response.writableFinished ? this.#finish() : this.clientLeft());
-    response.on("drain", () => {
-      if (response.writableEnded) return;
-      this.#blockedAt = undefined;
-      this.#attempt?.connection?.resume();
-    });
+    response.on("drain", () => this.continues());
+  }
+
+  continues(): void {
+    if (this.response.writableEnded) return;
+    this.#blockedAt = undefined;
+    this.#attempt?.connection?.resume();
   }
 
   start(): void {
@@ -78,6 +90,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   /** Enforces the deadlines. To be called a few times a second. */
   sweep(now: number): void {
+    // The client still reads the responses before it.
+    if (this.#blockedAt !== undefined && !this.#deferred.isInTurn) this.#blockedAt = now;
     if (this.#blockedAt !== undefined && now > this.#blockedAt + this.deps.limits.writeMs) {
       return this.cut();
     }
@@ -88,6 +102,17 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     }
     if (!this.#isSent && !this.#body.isComplete) this.#forwardAsItArrives(now);
     else this.#withdraw();
+  }
+
+  /**
+   * Ends it for a gateway that stops. The client gets an error, unless a part of its response was sent.
+   */
+  stop(): void {
+    // No upstream executes an incomplete request.
+    const isSent = this.#body.isComplete && this.#attempt?.connection !== undefined;
+    this.#isLast = true;
+    this.deps.onLastRequest(this);
+    if (!this.response.writableEnded) this.#cancel(isSent ? STOPPED : STOPPING);
   }
 
   /** Ends it at once: closes the client's connection and cancels the upstream's request. */
@@ -168,7 +193,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   interim(head: ResponseHead): void {
-    if (this.request.httpVersion === "1.0" || this.response.headersSent) return;
+    if (this.request.httpVersion === "1.0" || this.#deferred.hasHead) return;
     // The gateway responds to `Expect: 100-continue` itself: no client waits for an upstream's 100.
     if (head.status === 100 || this.#leftAt !== undefined) return;
     this.response.socket?.write(interimText(head), "latin1");
@@ -193,7 +218,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
       return;
     }
     if (this.#leftAt !== undefined) return;
-    if (!this.response.write(chunk)) {
+    if (!this.#deferred.write(chunk)) {
       this.#blockedAt ??= performance.now();
       attempt.connection?.pause();
     }
@@ -202,6 +227,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   responseEnds(attempt: UpstreamRequest, last: Uint8Array | undefined): void {
     if (this.#isHolding) return this.#finishHeld(attempt);
     const { ms } = attempt;
+    if (this.#leftAt === undefined && !this.#deferred.sendHead()) return;
     this.#countResponse(this.#status, ms);
     this.#due.observe(attempt, this.#upstream, ms, this.#completeAt, () => this.#captured());
     this.#blockedAt ??= attempt.sentAt + ms;
@@ -217,15 +243,18 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     }
     this.#countResponse(0, attempt.ms);
     this.#isHolding = false;
-    const { headersSent } = this.response;
-    if (!headersSent && this.#upstream === "service" && this.#canFallBack(wasSent)) {
+    const { isSent } = this.#deferred;
+    if (!isSent && this.#upstream === "service" && this.#canFallBack(wasSent)) {
       // Without a connection Lotline had no chance to respond, and the comparison requests it again.
       const earlier = kind === "busy" ? undefined : { failure: failureOf(kind), ms: attempt.ms };
       return this.#fallBack(earlier);
     }
     this.#due.failed(kind);
-    if (headersSent) return this.cut();
-    if (this.#held === undefined) return this.#respond(NO_RESPONSE[kind]);
+    if (isSent) return this.cut();
+    if (this.#held === undefined) {
+      const hadHead = attempt.response !== undefined && kind !== "timeout";
+      return this.#respond(hadHead ? BROKEN_RESPONSE : NO_RESPONSE[kind]);
+    }
     this.#forwardHead(this.#held.head);
     this.#endResponse(this.#held.body);
   }
@@ -260,7 +289,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     if (this.#attempt === undefined) return;
     const isSent = this.#attempt.connection !== undefined;
     if (isSent && this.#body.isComplete) return;
-    if (this.response.headersSent || this.#isHolding) return;
+    if (this.#deferred.hasHead || this.#isHolding) return;
     const fallback = this.#findFallback();
     if (fallback === undefined) return;
     if (!isSent) return this.#reroute(fallback);
@@ -312,52 +341,49 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   #forwardHead({ status, reason, headers }: ResponseHead): void {
-    this.#writeHead(status, reason, headersForClient(headers, this.head.requestId));
+    this.#begin({ status, reason, headers: headersForClient(headers, this.head.requestId) });
   }
 
-  #writeHead(status: number, reason: string, lines: string[]): void {
-    const { response } = this;
-    this.#status = status;
-    if (this.#leftAt !== undefined) return;
-    response.sendDate = false;
-    if (this.#isLast || this.head.requestsUpgrade || this.deps.isStopping()) {
-      response.shouldKeepAlive = false;
-    }
-    try {
-      response.writeHead(status, reason, lines);
-    } catch {
-      // Node refuses a header, such as one with a control character.
-      this.#attempt?.abort();
-      if (this.#attempt !== undefined) this.#countResponse(0, this.#attempt.ms);
-      this.#due.failed("broken");
-      this.#respond([502, "The answer of the server behind this one is broken"]);
-    }
+  #begin(head: ResponseHeadToSend): void {
+    this.#status = head.status;
+    if (this.#leftAt === undefined) this.#deferred.begin(head);
+  }
+
+  isLast(): boolean {
+    return this.#isLast || this.head.requestsUpgrade || this.deps.isStopping();
+  }
+
+  headIsRefused(): void {
+    this.#attempt?.abort();
+    if (this.#attempt !== undefined) this.#countResponse(0, this.#attempt.ms);
+    this.#due.failed("broken");
+    this.#respond(BROKEN_RESPONSE);
   }
 
   /** Cancels the upstream's request and responds with an error; a response that has begun is cut. */
   #cancel(error: ErrorResponse): void {
     this.#attempt?.abort();
     this.#markSent();
-    if (this.response.headersSent) this.cut();
+    if (this.#deferred.isSent) this.cut();
     else this.#respond(error);
   }
 
   #respond(error: ErrorResponse): void {
-    const { status, reason, headers, body } = errorResponse(error, this.head.requestId);
-    this.#writeHead(status, reason, headers);
+    const { body, ...head } = errorResponse(error, this.head.requestId);
+    this.#begin(head);
     this.#endResponse(body);
   }
 
   #endResponse(last: Uint8Array | undefined): void {
     if (this.#leftAt !== undefined) return this.#finish();
     this.#blockedAt ??= performance.now();
-    endResponse(this.response, last);
+    this.#deferred.end(last);
     this.#body.drop();
   }
 
   /** Delayed behind a body that arrives by itself: writing after its client left would lose that. */
   #sendContinue(): void {
-    const isLate = this.#isFinished || this.#leftAt !== undefined || this.response.headersSent;
+    const isLate = this.#isFinished || this.#leftAt !== undefined || this.#deferred.hasHead;
     if (!isLate) this.response.writeContinue();
   }
 
@@ -392,15 +418,19 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.onFinish(this);
     if (this.#departure !== undefined) this.deps.onDeparture(operation, this.#departure);
+    const ms = performance.now() - this.#startedAt;
+    const isSent = this.response.writableFinished;
+    const hasLeft = this.#departure !== undefined;
+    this.deps.onEnd(operation, isSent ? this.#status : hasLeft ? "left" : "cut", ms);
     this.deps.log(this.#status >= 500 ? "error" : "info", "request", {
       method: this.#method,
       operation: operation ?? "unknown",
       side: upstream,
       status: this.#status,
-      ms: Math.round((performance.now() - this.#startedAt) * 10) / 10,
+      ms: Math.round(ms * 10) / 10,
       request_id: this.head.requestId,
       fell_back: this.#fellBack || undefined,
-      cut: !this.response.writableFinished || undefined,
+      cut: !isSent || undefined,
       client_left: this.#departure,
     });
   }

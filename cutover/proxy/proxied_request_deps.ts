@@ -1,6 +1,7 @@
 import type { ReadClient } from "../../client_address.ts";
 import type { Log } from "../../log.ts";
 import type { CanaryBy } from "../config.ts";
+import type { RequestEnd } from "../evidence/traffic_metrics.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { ByteBudget } from "../exchange/body_capture.ts";
 import type { Departure } from "../exchange/departure.ts";
@@ -20,6 +21,13 @@ export interface ProxyOptions {
   readonly observer: Observer;
   /** Called for each client that disconnected before its response was sent. */
   readonly onDeparture: (operation: Operation | undefined, departure: Departure) => void;
+  /**
+   * Called for each request of a client that is over, also one that was refused.
+   *
+   * @param operation undefined: the contract has no such operation, or the head was not read
+   * @param ms since its head
+   */
+  readonly onEnd: (operation: Operation | undefined, end: RequestEnd, ms: number) => void;
   readonly log: Log;
 }
 

@@ -1,4 +1,4 @@
-import { match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { exchange, startPair } from "../testing/gateway_server.ts";
 import { rawResponse } from "../../testing/raw_upstream.ts";
 
@@ -93,5 +93,6 @@ for (const [what, request, status, says = NO_REQUEST] of REFUSED) {
     match(response, /\r\nContent-Type: application\/json; charset=utf-8\r\n/);
     strictEqual(body, JSON.stringify({ error: says }), "one response, and no other after it");
     strictEqual(pair.upstream.received(), "");
+    deepStrictEqual(pair.server.ended, [`unknown ${status}`], "it is counted once");
   });
 }

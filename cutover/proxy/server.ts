@@ -4,6 +4,8 @@ import net from "node:net";
 import type { Duplex } from "node:stream";
 import { createClientReader, createProxyCheck } from "../../client_address.ts";
 import { delay } from "../../timing.ts";
+import type { GatewayLoad } from "../evidence/state_metrics.ts";
+import type { Operation } from "../exchange/operations.ts";
 import { ByteBudget } from "../exchange/body_capture.ts";
 import { Client } from "./client.ts";
 import { ClientRequest } from "./request_body.ts";
@@ -33,6 +35,8 @@ export type GatewayServer = Awaited<ReturnType<typeof startGatewayServer>>;
  */
 const LINGER_MS = 300;
 const LINGER_TURNS = 20;
+/** How long the last responses may take to be sent, after the grace period. */
+const LAST_RESPONSES_MS = 1_500;
 
 export async function startGatewayServer(options: GatewayServerOptions) {
   const { limits, log } = options;
@@ -77,13 +81,21 @@ export async function startGatewayServer(options: GatewayServerOptions) {
   // By default Node's server silently drops headers after the first 2,000. Here far fewer are refused.
   server.maxHeadersCount = 0;
 
-  const refuse = (client: Client, response: ServerResponse, error: ErrorResponse) => {
+  /** Of a request without a head that could be read: its time isn't known. */
+  const onRefused = (status: number) => options.onEnd(undefined, status, 0);
+  const refuse = (
+    client: Client,
+    response: ServerResponse,
+    error: ErrorResponse,
+    operation?: Operation,
+  ) => {
     client.close();
     const { status, reason, headers, body } = errorResponse(error);
     response.sendDate = false;
     response.shouldKeepAlive = false;
     response.writeHead(status, reason, headers);
     response.end(body);
+    options.onEnd(operation, status, 0);
     log("info", "refused", { status });
   };
   const serve = (request: ClientRequest, response: ServerResponse) => {
@@ -103,10 +115,12 @@ export async function startGatewayServer(options: GatewayServerOptions) {
       client.requests.size >= limits.pipelined
     ) {
       const { method = "GET", url = "/" } = request;
-      const due = new DueComparison(deps, decide(deps, method, url, head, client.peer));
+      const decision = decide(deps, method, url, head, client.peer);
+      const due = new DueComparison(deps, decision);
       due.begin();
       due.lost("overload");
-      return refuse(client, response, [503, "Too busy, try again soon"]);
+      const operation = decision.route?.operation;
+      return refuse(client, response, [503, "Too busy, try again soon"], operation);
     }
     const proxied = new ProxiedRequest(deps, request, response, head, client.peer);
     inFlight.add(proxied);
@@ -119,9 +133,11 @@ export async function startGatewayServer(options: GatewayServerOptions) {
   server.on("connection", (socket) => {
     if (clients.size >= limits.connections) {
       respondAndClose(socket, [503, "Too many connections, try again soon"]);
+      onRefused(503);
       return;
     }
-    const client = new Client(socket, peerOf(socket.remoteAddress ?? "", isTrusted), limits);
+    const peer = peerOf(socket.remoteAddress ?? "", isTrusted);
+    const client = new Client(socket, peer, limits, onRefused);
     clients.set(socket, client);
     socket.on("end", () => {
       for (const proxied of client.requests) proxied.clientEnded();
@@ -179,6 +195,14 @@ export async function startGatewayServer(options: GatewayServerOptions) {
   if (address === null || typeof address === "string") throw new Error("The server has no port");
   return {
     port: address.port,
+    get load(): GatewayLoad {
+      const { legacy, service } = upstreams;
+      return {
+        requests: inFlight.size,
+        connections: clients.size,
+        upstreams: { legacy: legacy.load, service: service.load },
+      };
+    },
     /** Free memory for the long bodies of exchanges that are compared. */
     get comparedBytesLeft() {
       return deps.comparedBytes.available;
@@ -200,6 +224,13 @@ export async function startGatewayServer(options: GatewayServerOptions) {
       net.Server.prototype.close.call(server);
       do await delay(turnMs); while (inFlight.size > 0 && performance.now() < until);
       const wasClean = inFlight.size === 0;
+      const last = Array.from(inFlight, ({ request }) => request.socket);
+      for (const proxied of inFlight) proxied.stop();
+      // Some time to read the responses: a client may send a request without one again, a write too.
+      const end = performance.now() + LAST_RESPONSES_MS;
+      while (last.some((socket) => clients.has(socket)) && performance.now() < end) {
+        await delay(turnMs);
+      }
       for (const proxied of inFlight) proxied.cut();
       server.closeAllConnections();
       server.close();

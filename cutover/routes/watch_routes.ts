@@ -134,6 +134,8 @@ export function followModes({ databaseUrl, log }: { databaseUrl: string; log: Lo
         routing: reading.routing,
         /** A kill in this process that isn't stored yet. */
         killedHere: pendingKill?.note,
+        /** Whether a kill holds, here or in all gateways. */
+        isKilled: pendingKill !== undefined || reading.routing.killed !== undefined,
       };
     },
     lookNow: () => wakeup.abort(),

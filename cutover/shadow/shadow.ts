@@ -33,6 +33,8 @@ export interface Observer {
 
 /** Compares exchanges in the background; one for which the queue has no room counts as `lost`. */
 export interface Shadow extends Observer, Disposable {
+  /** Exchanges that wait or are being compared, and their memory in bytes. */
+  readonly queue: { readonly exchanges: number; readonly bytes: number };
   /** Resolves when the queue is empty, or after this time. */
   drain(ms: number): Promise<void>;
 }
@@ -236,6 +238,9 @@ export function createShadow(options: ShadowOptions): Shadow {
       bytes += size;
       waiting.push(observation);
       startNext();
+    },
+    get queue() {
+      return { exchanges: running + waiting.length, bytes };
     },
     async drain(ms) {
       if (running === 0 && waiting.length === 0) return;

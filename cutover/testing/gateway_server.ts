@@ -61,6 +61,8 @@ export interface TestGatewayServer extends AsyncDisposable {
   readonly observed: Observation[];
   /** The departures of requests whose clients left before their responses. */
   readonly departures: Departure[];
+  /** `operation status`, or `cut` or `left`, of each request that is over. */
+  readonly ended: string[];
   /** Its log lines. */
   readonly lines: LogFields[];
 }
@@ -76,6 +78,7 @@ export async function startTestGatewayServer(
   const unknown: string[] = [];
   const observed: Observation[] = [];
   const departures: Departure[] = [];
+  const ended: string[] = [];
   const lines: LogFields[] = [];
   const usual = serverLimits({ bodyBytes: 1_048_576, responseTimeoutMs: 5_000 });
   const { mode = { name: "legacy" }, modeNow = () => mode } = options;
@@ -118,6 +121,7 @@ export async function startTestGatewayServer(
       observe: (observation) => observed.push(observation),
     },
     onDeparture: (_operation, departure) => departures.push(departure),
+    onEnd: (operation, end) => ended.push(`${operation ?? "unknown"} ${end}`),
     log: (_level, _event, fields = {}) => lines.push(fields),
   });
   return {
@@ -131,6 +135,7 @@ export async function startTestGatewayServer(
     unknown,
     observed,
     departures,
+    ended,
     lines,
     [Symbol.asyncDispose]: async () => {
       await server.close(0);

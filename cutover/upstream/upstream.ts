@@ -35,6 +35,12 @@ export class UpstreamPool implements Pool {
     return this.#connections.size;
   }
 
+  /** The connections in use and idle, and the requests that wait for one. */
+  get load() {
+    const idle = this.#idle.length;
+    return { inUse: this.connections - idle, idle, waiting: this.#waiting.length };
+  }
+
   send(request: UpstreamRequest): void {
     if (this.#start(request)) return;
     if (this.#waiting.length >= this.limits.waiting) request.failed(BUSY);
@@ -59,6 +65,8 @@ export class UpstreamPool implements Pool {
   }
 
   close(): void {
+    // Otherwise each closed connection would open one for the next of them.
+    this.#waiting.length = 0;
     for (const connection of this.#connections) connection.destroy();
   }
 
@@ -75,8 +83,9 @@ export class UpstreamPool implements Pool {
   }
 
   #startWaiting(): void {
-    const next = this.#waiting[0];
-    if (next !== undefined && this.#start(next.request)) this.#waiting.shift();
+    // Removed first: starting it may close a connection, which calls this again.
+    const next = this.#waiting.shift();
+    if (next !== undefined && !this.#start(next.request)) this.#waiting.unshift(next);
   }
 
   #start(request: UpstreamRequest): boolean {
@@ -85,12 +94,17 @@ export class UpstreamPool implements Pool {
       reused.begin(request);
       return true;
     }
-    if (this.connections >= this.limits.connections) {
-      if (this.#idle.length === 0) return false;
-      // None of the idle ones may be reused: the oldest makes room.
-      this.#idle[0]?.destroy();
+    if (this.connections < this.limits.connections) {
+      this.#connections.add(this.#connect(request));
+      return true;
     }
+    // None of the idle ones may be reused: the oldest makes room.
+    const oldest = this.#idle.shift();
+    if (oldest === undefined) return false;
+    // Before it is closed, which starts a waiting request if there is room.
+    this.#connections.delete(oldest);
     this.#connections.add(this.#connect(request));
+    oldest.destroy();
     return true;
   }
 

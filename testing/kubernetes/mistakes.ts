@@ -121,7 +121,11 @@ function containerMistakes(
     [security?.capabilities?.add.length === 0, "gets capabilities"],
     [hasLimits, "lacks a request or a limit"],
     [!isForService || (probes[0] && probes[1]), "has no probe for its start or its life"],
-    [!isForService || ports.length === 0 || probes[2], "has no probe for its readiness"],
+    [
+      // Prometheus reads metrics of a pod that isn't ready, too.
+      !isForService || ports.every((port) => port === "metrics") || probes[2],
+      "has no probe for its readiness",
+    ],
     [
       probes.every((probe) =>
         probe?.httpGet === undefined || ports.includes(String(probe.httpGet.port))

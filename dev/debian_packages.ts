@@ -1,5 +1,6 @@
+import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
-import { makeReachableFolder, stateFolder } from "../dev/state_folder.ts";
+import { makeReachableFolder, stateFolder } from "./state_folder.ts";
 
 /*
  * Programs of Debian's releases, unpacked beside each other and started with their own libraries. Nothing
@@ -53,12 +54,16 @@ interface Packed {
   readonly packages: readonly string[];
   /** In the packages' tree. */
   readonly path: string;
+  /** A folder whose files the program reads, as its code names it, such as `/usr/share/nginx`. */
+  readonly reads?: string;
 }
 
 /** A program and the arguments before its own. */
 export interface DebianProgram {
   readonly command: string;
   readonly args: readonly string[];
+  /** The folder that it must be started in, if it reads files by their place in its packages. */
+  readonly cwd?: string;
 }
 
 /** PgBouncer of a release: 1.18 in bookworm, 1.24 in trixie. @throws as {@link debianProgram} */
@@ -76,13 +81,15 @@ export const debianPgBouncer = (release: Release): Promise<DebianProgram> =>
  * @throws Error when the machine has no apt, or the packages can't be fetched
  */
 export async function debianProgram(
-  { name, release, packages, path }: Packed,
+  { name, release, packages, path, reads }: Packed,
 ): Promise<DebianProgram> {
   const folder = join(stateFolder(), "programs", `${name}-${release}`);
   makeReachableFolder(dirname(folder));
   using claim = await Deno.open(`${folder}.lock`, { write: true, create: true });
   await claim.lock(true);
   if (!await exists(folder)) await fetchInto(folder, release, packages);
+  const program = join(folder, path);
+  if (reads !== undefined) await relocate(program, reads);
   const triple = Deno.build.arch === "aarch64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
   const loader = Deno.build.arch === "aarch64" ? "ld-linux-aarch64.so.1" : "ld-linux-x86-64.so.2";
   const libraries = [`lib/${triple}`, `usr/lib/${triple}`, `lib/${triple}/systemd`]
@@ -90,8 +97,25 @@ export async function debianProgram(
   const [old = "", merged = ""] = libraries.map((path) => join(path, loader));
   return {
     command: await exists(old) ? old : merged,
-    args: ["--library-path", libraries.join(":"), join(folder, path)],
+    args: ["--library-path", libraries.join(":"), program],
+    ...reads !== undefined && { cwd: folder },
   };
+}
+
+/**
+ * Makes a program read a folder below its working directory, and not the machine's. The names are of
+ * the same length, so that all else in the file stays in its place.
+ */
+async function relocate(program: string, folder: string): Promise<void> {
+  const at = folder.lastIndexOf("/");
+  const below = `${folder.slice(1, at)}//${folder.slice(at + 1)}`;
+  // Each byte is a character, and back.
+  const code = Buffer.from(await Deno.readFile(program)).toString("latin1");
+  if (!code.includes(folder)) return;
+  await Deno.writeFile(`${program}.new`, Buffer.from(code.replaceAll(folder, below), "latin1"), {
+    mode: 0o755,
+  });
+  await Deno.rename(`${program}.new`, program);
 }
 
 async function fetchInto(
