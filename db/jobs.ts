@@ -2,6 +2,7 @@ import type postgres from "postgres";
 import type { Sql, Statement } from "./sql.ts";
 import { constraintOf } from "./pg_errors.ts";
 import { timed } from "./query_deadline.ts";
+import { activeTraceparent } from "../telemetry/tracing.ts";
 
 /*
  * `lotline.jobs` for those who request work. What workers do with a job is in job_attempts.ts.
@@ -64,9 +65,11 @@ export function newJob(sql: Sql, job: NewJob): Statement<{ id: string }> {
   // An update that may change nothing: "do nothing" returns no id, and a second statement may find the
   // other job finished.
   return sql<{ id: string }[]>`
-    insert into lotline.jobs as job (kind, arguments, priority, unique_key, account)
+    insert into lotline.jobs as job (
+      kind, arguments, priority, unique_key, account, traceparent
+    )
     values (${job.kind}, ${sql.json(job.args)}, ${job.priority}, ${job.uniqueKey ?? null},
-      ${job.account ?? null})
+      ${job.account ?? null}, ${activeTraceparent() ?? null})
     ${onSameWork(sql)} do update set
       priority = least(job.priority, excluded.priority),
       run_at = case
