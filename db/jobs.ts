@@ -182,3 +182,23 @@ export async function retryJob(
     throw error;
   }
 }
+
+/**
+ * Puts all dead jobs of a kind back into the queue, the oldest first, as {@link retryJob} does. A twin
+ * is one whose work waits or runs already: it stays dead.
+ */
+export async function retryDeadJobs(
+  sql: Sql,
+  kind: string,
+): Promise<{ readonly retried: number; readonly twins: number }> {
+  const counts = { retried: 0, twins: 0 };
+  const dead = await timed(sql)<{ id: string }[]>`
+    select id from lotline.jobs where state = 'dead' and kind = ${kind} order by created_at, id`;
+  // One at a time: a twin fails its statement.
+  for (const { id } of dead) {
+    const result = await retryJob(sql, id);
+    if (result === "retried") counts.retried++;
+    else if (result === "twin") counts.twins++;
+  }
+  return counts;
+}
