@@ -192,6 +192,10 @@ Deno.test("a dry write invalidates nothing in the cache", async () => {
   });
   const link = connectValkey(valkey.server.url, () => {});
   await eventually("Valkey responds", () => link.isUsable());
+  await eventually(
+    "the API has claimed Valkey",
+    async () => (await link.tryCommand((client) => client.exists("lotline:database"))) === 1,
+  );
   const keys = async () => (await link.tryCommand((client) => client.keys("*")))?.sort();
   const before = await keys();
   strictEqual((await postDry(api, "/api/lots", { lot_code: "CACHED" })).status, 201);

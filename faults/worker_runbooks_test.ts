@@ -99,25 +99,3 @@ Deno.test("valkey-lost.md: a Valkey that has become a replica is named, made pri
   ok(shown.includes('"valkey":"up"'), shown);
   page.assertAllRan();
 });
-
-Deno.test("process-down.md: a worker that was killed is missed, and after a restart it does what waited", async () => {
-  await using database = await freshDatabase();
-  const { sql } = database;
-  await using killed = await startWorker({ databaseUrl: database.url });
-  await using page = await rehearse("process-down", {
-    env: { DATABASE_URL: database.url },
-    log: [killed.log],
-  });
-  killed.process.kill("SIGKILL");
-  await killed.process.status;
-  await insertJob(sql, { kind: "upkeep", args: {}, priority: 0, uniqueKey: "waits" });
-  await page.run("First", { seconds: 40 });
-  match(await page.run("Find the cause"), /"event":"/);
-  await using _again = await startWorker({ databaseUrl: database.url });
-  await page.run("Check that it is over", { seconds: 40 });
-  await eventually("the job is done", async () => {
-    return (await sql`select from lotline.jobs where unique_key = 'waits' and state = 'done'`)
-      .count === 1;
-  });
-  page.assertAllRan();
-});

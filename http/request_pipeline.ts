@@ -1,7 +1,7 @@
 import type { OperationId } from "../auth/access.ts";
 import { BadTokenError, type Guard } from "../auth/guard.ts";
 import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
-import { describeError, type Log } from "../log.ts";
+import { describeError, type Log, type LogFields } from "../log.ts";
 import { isRefusalReason, type Metrics, type TokenFault } from "../metrics.ts";
 import { CLIENT_LEFT } from "../telemetry/request_metrics.ts";
 import { delay } from "../timing.ts";
@@ -229,8 +229,14 @@ function describeSpan(
     "lotline.operation": operation ?? "unknown",
     "lotline.request_id": requestId,
     "lotline.shadow": requestId.endsWith(SHADOW),
-    "lotline.dry_run": logged?.dry_run === true,
+    ...marksOf(logged),
   });
+}
+
+/** What a step says of a request, as far as it is a yes. */
+function marksOf(logged: LogFields | undefined): Record<string, boolean> {
+  const marks = Object.entries(logged ?? {}).filter(([, value]) => value === true);
+  return Object.fromEntries(marks.map(([name]) => [`lotline.${name}`, true]));
 }
 
 /** The token's fault, when the request was refused for it or would have been. */

@@ -110,11 +110,14 @@ Deno.test("no other file of the package or of the project can be read", async ()
 
 Deno.test("no package in the tree sends telemetry", async () => {
   const lockfile = await Deno.readTextFile(new URL("../deno.lock", import.meta.url));
-  const packages = Object.keys(JSON.parse(lockfile).npm);
-  ok(packages.length > 100);
-  const suspects = packages.filter((name) =>
+  // Behind a version may be those of what it was installed beside.
+  const packages = new Set(
+    Object.keys(JSON.parse(lockfile).npm).map((name) => name.replace(/(?<=.)@.*$/, "")),
+  );
+  ok(packages.size > 100);
+  const suspects = [...packages].filter((name) =>
     /scarf|telemetry|analytics|posthog|sentry|amplitude|segment/.test(name)
   );
-  // Interfaces without a sender, of prom-client.
-  deepStrictEqual(suspects.map((name) => name.replace(/@[\d.]+$/, "")), ["@opentelemetry/api"]);
+  // Interfaces without a sender: telemetry/tracing.ts uses them, and prom-client.
+  deepStrictEqual(suspects, ["@opentelemetry/api"]);
 });

@@ -70,6 +70,7 @@ export const MOSTLY_WAITING: readonly string[] = [
   "faults/shared_valkey_test.ts",
   "faults/silence_test.ts",
   "faults/slow_statements_test.ts",
+  "faults/store_runbooks_test.ts",
   "faults/wrong_server_test.ts",
   "faults/wrong_start_test.ts",
   "routes/login_by_password_test.ts",

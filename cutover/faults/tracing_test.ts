@@ -55,7 +55,7 @@ test("a trace goes from the client through gateway, API and PostgreSQL to the jo
   const insert = "lotline-api: INSERT lotline.jobs";
   deepStrictEqual(pathOf(named(insert)), [insert, ...request]);
   strictEqual(named(job).attributes["lotline.job.outcome"], "finished");
-  strictEqual(named("lotline-api: POST /api/traces").attributes["lotline.dry_run"], false);
+  strictEqual(named("lotline-api: POST /api/traces").attributes["lotline.dry_run"], undefined);
   for (
     const [log, event] of [
       [gateway.log, "request"],
@@ -121,7 +121,7 @@ test("the spans of shadowed reads and of dry runs are marked, in the client's tr
     readByApi.attributes["lotline.shadow"],
     readByApi.attributes["lotline.dry_run"],
     shadowed.named(shadow).attributes["lotline.shadow"],
-  ], [true, false, true]);
+  ], [true, undefined, true]);
 
   const written = await send("/api/lots", { lot_code: "TRACED-1" });
   strictEqual(written.status, 201);
