@@ -5,6 +5,8 @@ import { type PoolState, showPool, waitsOf } from "./pool_metrics.ts";
 import { onWrongServer, reportWrongServer } from "./servers.ts";
 import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
+import { traceStatement } from "./statement_span.ts";
+import { isTracing } from "../telemetry/tracing.ts";
 
 /** A place for one connection, and for the next one when it has ended. */
 interface Slot {
@@ -136,6 +138,7 @@ class Connections {
       query.reject(new PoolEndedError("the pool has ended"));
       return;
     }
+    if (isTracing) traceStatement(query);
     this.#waiting.push(query);
     this.#next();
     if (this.#waiting.length > 0) this.#since.set(query, performance.now());
