@@ -2,11 +2,13 @@ import { match, ok, strictEqual } from "node:assert/strict";
 import { join } from "node:path";
 import { connect } from "../db/connect.ts";
 import { migrate } from "../db/migrate.ts";
+import { listRunningProcesses } from "../db/processes.ts";
 import { startPostgres } from "../dev/postgres.ts";
 import { startApi } from "../testing/api.ts";
 import { freshDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { fullDisk } from "../testing/full_disk.ts";
+import { insertJob } from "../testing/insert_job.ts";
 import { readLines } from "../testing/lines.ts";
 import { startPgBouncer } from "../testing/pgbouncer.ts";
 import { FAST } from "../testing/postgres_servers.ts";
@@ -48,6 +50,8 @@ Deno.test("process-down.md: killed processes and the setting that keeps one from
   await using api = await startApi({ databaseUrl: database.url });
   await using worker = await startWorker({ databaseUrl: database.url });
   await Promise.all([kill(api), kill(worker)]);
+  const { sql } = database;
+  await insertJob(sql, { kind: "upkeep", args: {}, priority: 0, uniqueKey: "waits" });
   const wrong = {
     DATABASE_URL: database.url,
     AUTH_MODE: "legacy",
@@ -65,6 +69,10 @@ Deno.test("process-down.md: killed processes and the setting that keeps one from
   await page.run("First", { having: "livez", code: 7 });
   const ended = await page.run("Find the cause", { having: "grep" });
   match(ended, /^ {2}TOKEN_TTL_MINUTES is invalid/m);
+  await eventually(
+    "the killed processes don't count any more",
+    async () => (await listRunningProcesses(sql)).length === 0,
+  );
   const named = await page.run("Find the cause", { having: "doctor", code: 1, seconds: 30 });
   match(named, /^FAILURE +settings +TOKEN_TTL_MINUTES is invalid/m);
   match(named, /No worker runs/);
@@ -81,6 +89,11 @@ Deno.test("process-down.md: killed processes and the setting that keeps one from
   await page.run("Check that it is over", {
     seconds: 30,
     env: { ...right, API: again.url, METRICS: `http://127.0.0.1:${JSON.parse(line).port}` },
+  });
+  await eventually("the job that waited is done", async () => {
+    const done = await sql`
+      select from lotline.jobs where unique_key = 'waits' and state = 'done'`;
+    return done.length === 1;
   });
   page.assertAllRan();
 });
