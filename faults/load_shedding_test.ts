@@ -10,6 +10,7 @@ import { valuesOf } from "../testing/series.ts";
  */
 
 const CLIENTS = 160;
+const TOO_SLOW = "The database is too slow for all requests, try again shortly";
 const POOL = { DATABASE_POOL_MAX: "5", METRICS_PORT: "0" };
 
 /** Sends one request after the other from each client until `until` is aborted. */
@@ -51,9 +52,15 @@ Deno.test("while a lock stops all writes, every trace and health check is 200, a
   await using api = await startApi({ databaseUrl: database.url, environment: POOL });
   strictEqual((await storeLot(api, "BEFORE-1")).status, 201);
   const over = new AbortController();
+  const refused: string[] = [];
+  const write = async (n: number) => {
+    const response = await storeLot(api, `LOCKED-${n}`);
+    if (response.json.error === TOO_SLOW) refused.push(`LOCKED-${n}`);
+    return response;
+  };
   const locked = database.sql.begin(async (transaction) => {
     await transaction`lock table lots in share row exclusive mode`;
-    const writes = flood(CLIENTS, over.signal, (n) => storeLot(api, `LOCKED-${n}`));
+    const writes = flood(CLIENTS, over.signal, write);
     const reads = flood(2, over.signal, () => api.get("/api/traceability/BEFORE-1"));
     const checks = flood(1, over.signal, () => api.get("/api/health"));
     await eventually("writes are refused", async () => await shedOf(api, "writes") > 100);
@@ -67,8 +74,9 @@ Deno.test("while a lock stops all writes, every trace and health check is 200, a
   const lines = await api.log.find((line) => line.includes('"event":"requests_shed"'));
   strictEqual(JSON.parse(lines).reason, "writes");
   strictEqual((await storeLot(api, "AFTER-1")).status, 201);
-  const stored = await database.sql`select lot_code from lots where lot_code like 'LOCKED%'`;
-  strictEqual(stored.length, writes.filter(({ status }) => status === 201).length);
+  ok(refused.length > 100, `${refused.length} were refused`);
+  const { sql } = database;
+  deepStrictEqual([...await sql`select lot_code from lots where lot_code in ${sql(refused)}`], []);
 });
 
 Deno.test("while every statement is slow, health is 200, some traces and writes succeed, and the others are 503 at once", async () => {
@@ -100,10 +108,12 @@ Deno.test("while every statement is slow, health is 200, some traces and writes 
   ok(writes.some(({ status }) => status === 201), "some writes succeed");
   ok(reads.some(({ status }) => status === 200), "some traces succeed");
 
-  await sql.unsafe(`
-    drop view lots;
-    alter table quick_lots rename to lots;
-    drop trigger slow on lots`);
+  // Statements that the API has given up may still run, and hold their locks.
+  await eventually("the database is quick", () =>
+    sql.unsafe(`
+      drop view lots;
+      alter table quick_lots rename to lots;
+      drop trigger slow on lots`).then(() => true, () => false));
   const stored = await sql`select from lots where lot_code like 'SLOW%'`;
   ok(stored.length >= writes.filter(({ status }) => status === 201).length, "none is lost");
   strictEqual((await api.get("/api/traceability/BEFORE-1")).status, 200);
