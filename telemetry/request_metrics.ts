@@ -1,5 +1,4 @@
 import { Counter, Gauge, Registry } from "prom-client";
-import { type Lane, LANES } from "../db/lanes.ts";
 import { ERROR_STATUSES } from "../errors.ts";
 import { createHistogram, type Series } from "./histogram.ts";
 
@@ -14,8 +13,10 @@ const STATUSES: ReadonlySet<number> = new Set([
   CLIENT_LEFT,
 ]);
 
+const SHED_REASONS = ["traces", "logins", "writes", "work", "in_flight"] as const;
+
 /** Why a request is refused under load: the queue that is too slow, or too many requests at once. */
-export type ShedReason = Lane | "in_flight";
+export type ShedReason = typeof SHED_REASONS[number];
 
 /** Rate, errors and duration of a process's requests. The labels' values are those of fixed lists. */
 export function createRequestMetrics() {
@@ -40,7 +41,7 @@ export function createRequestMetrics() {
     labelNames: ["reason"],
     registers: [registry],
   });
-  for (const reason of [...LANES, "in_flight"]) shed.inc({ reason }, 0);
+  for (const reason of SHED_REASONS) shed.inc({ reason }, 0);
   const known = new Map<string, Map<number, Series>>();
   const seriesOf = (operation: string, status: number): Series => {
     const ofOperation = known.getOrInsertComputed(operation, () => new Map<number, Series>());
