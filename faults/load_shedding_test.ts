@@ -27,6 +27,21 @@ function flood(
   return Promise.all(Array.from({ length: clients }, client)).then(() => responses);
 }
 
+/** Ends the load when the condition holds, and also when it never does. */
+async function untilOver(
+  running: Promise<unknown>,
+  over: AbortController,
+  what: string,
+  condition: () => Promise<boolean>,
+): Promise<void> {
+  try {
+    await eventually(what, condition, { seconds: 60 });
+  } finally {
+    over.abort();
+    await running;
+  }
+}
+
 function checkRefusals(responses: readonly TestResponse[], usual: number): void {
   for (const { status, headers, json } of responses) {
     if (status === usual) continue;
@@ -63,9 +78,11 @@ Deno.test("while a lock stops all writes, every trace and health check is 200, a
     const writes = flood(CLIENTS, over.signal, write);
     const reads = flood(2, over.signal, () => api.get("/api/traceability/BEFORE-1"));
     const checks = flood(1, over.signal, () => api.get("/api/health"));
-    await eventually("writes are refused", async () => await shedOf(api, "writes") > 100);
-    over.abort();
-    return await Promise.all([writes, reads, checks]);
+    const running = Promise.all([writes, reads, checks]);
+    await untilOver(running, over, "writes are refused", async () => {
+      return await shedOf(api, "writes") > 100;
+    });
+    return await running;
   });
   const [writes, reads, checks] = await locked;
   checkRefusals(writes, 201);
@@ -96,11 +113,9 @@ Deno.test("while every statement is slow, health is 200, some traces and writes 
     flood(CLIENTS, over.signal, () => api.get("/api/traceability/BEFORE-1")),
     flood(1, over.signal, () => api.get("/api/health")),
   ]);
-  await eventually(
-    "both are refused",
-    async () => await shedOf(api, "writes") > 0 && await shedOf(api, "traces") > 0,
-  );
-  over.abort();
+  await untilOver(running, over, "both are refused", async () => {
+    return await shedOf(api, "writes") > 0 && await shedOf(api, "traces") > 0;
+  });
   const [writes, reads, checks] = await running;
   checkRefusals(writes, 201);
   checkRefusals(reads, 200);
