@@ -1,4 +1,5 @@
 import { timestamp } from "./clock.ts";
+import { activeTraceId, isTracing } from "./telemetry/tracing.ts";
 
 /** The log shows lines of its level and of those after it: debug, info, warn, error. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -13,7 +14,10 @@ export type LogFields = Readonly<Record<string, string | number | boolean | unde
  */
 export type LogEvent = Lowercase<string>;
 
-/** Writes one JSON object per line: `time` (UTC), `level`, `event`, then the fields. */
+/**
+ * Writes one JSON object per line: `time` (UTC), `level`, `event`, then the fields, and `trace_id` when
+ * the line belongs to a trace.
+ */
 export type Log = (level: LogLevel, event: LogEvent, fields?: LogFields) => void;
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
@@ -46,6 +50,7 @@ export function createLog(
       const value = fields[name];
       if (value !== undefined) buffered += `,"${name}":${JSON.stringify(value)}`;
     }
+    if (isTracing && fields?.trace_id === undefined) buffered += traceField(activeTraceId());
     buffered += "}\n";
     // The process may end right after an error.
     if (lineLevel === "error") flush();
@@ -53,6 +58,8 @@ export function createLog(
   };
   return { log, flush };
 }
+
+const traceField = (id: string | undefined) => id === undefined ? "" : `,"trace_id":"${id}"`;
 
 /** The interval between two log lines of the same failure, in ms. */
 const REPEAT_MS = 60_000;

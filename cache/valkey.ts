@@ -5,6 +5,8 @@ import type { DatabaseIdentity } from "../db/identity.ts";
 import { describeError, limitRepeats, type Log } from "../log.ts";
 import { withDeadline } from "../timing.ts";
 import { parseValkeyAddress, type ValkeyAddress } from "./address.ts";
+import { isTracing } from "../telemetry/tracing.ts";
+import { tracedCommand } from "./command_span.ts";
 
 type ValkeyClient = ReturnType<typeof newClient>;
 
@@ -173,7 +175,7 @@ export function connectValkey(
     const used = client;
     if (reason !== undefined || !used.isReady || unresponsive) return undefined;
     let isSettled = false;
-    const pending = work(used).catch((error) => {
+    const pending = (isTracing ? tracedCommand(work, used) : work(used)).catch((error) => {
       // A lost connection has an event of its own; a refusal has none.
       if (!(error instanceof ErrorReply)) return undefined;
       if (STATE.test(error.message)) reconnectLater(used, error);

@@ -16,7 +16,16 @@ const MAY_USE: Record<string, string[]> = {
   // The checks read what each other part leaves behind, and serve nothing.
   doctor: ["command_line.ts", "doctor", "jobs", "auth", "cache", "db"],
   routes: ["routes", "http", "lineage", "audit", "auth", "cache", "db"],
-  jobs: ["command_line.ts", "jobs", "audit", "lineage", "cache", "auth", "db"],
+  jobs: [
+    "command_line.ts",
+    "jobs",
+    "audit",
+    "lineage",
+    "cache",
+    "auth",
+    "db",
+    "telemetry/tracing.ts",
+  ],
   audit: ["audit", "lineage", "db"],
   lineage: ["lineage", "db"],
   // A step of the request pipeline: only app.ts knows it.
@@ -44,7 +53,7 @@ const MAY_USE: Record<string, string[]> = {
   "json.ts": [],
   "link_target.ts": [],
   "listen_error.ts": [],
-  "log.ts": ["clock.ts"],
+  "log.ts": ["clock.ts", "telemetry/tracing.ts"],
   "metrics.ts": ["telemetry/request_metrics.ts"],
   "read_bytes.ts": ["byte_buffer.ts", "errors.ts"],
   "secret_files.ts": ["shell_word.ts"],

@@ -3,6 +3,7 @@ import { ApiError } from "../errors.ts";
 import { type IdempotencyKey, keyInFlight, lockOf } from "./idempotency_keys.ts";
 import { oneRow } from "./one_row.ts";
 import { constraintOf } from "./pg_errors.ts";
+import { activeTraceparent } from "../telemetry/tracing.ts";
 import type { Write } from "./write.ts";
 
 /** Values as text that PostgreSQL reads. */
@@ -37,6 +38,23 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
   }
   // Built by hand, since a fragment for each cell doubled the cost of an insert.
   const columns = Object.keys(types);
+  const traceparent = activeTraceparent();
+  if (key === undefined && traceparent !== undefined) {
+    const at = parameters.push(traceparent);
+    const rows = await write<Row>({
+      text: `insert into ${table} (${names}) select ${cells} from ${carried(`$${at}::text`)}
+        returning ${columns}`,
+      parameters,
+      batched: () => `
+        insert into ${table} (${names})
+        select ${names.map((name, at) => `cell${at}::${types[name]}`)}
+        from unnest(${names.map((_, at) => `$${at + 1}::text::text[]`)})
+          as given(${names.map((_, at) => `cell${at}`)}),
+          ${carried(`array_to_string($${at}::text::text[], ',')`)}
+        returning ${columns}`,
+    });
+    return oneRow(rows);
+  }
   if (key === undefined) {
     const rows = await write<Row>({
       text: `insert into ${table} (${names}) values (${cells}) returning ${columns}`,
@@ -52,10 +70,13 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
   }
   const first =
     parameters.push(lockOf(key), key.caller, key.key, key.request, key.account ?? null) - 4;
+  const from = traceparent === undefined
+    ? ""
+    : ` from ${carried(`$${parameters.push(traceparent)}::text`)}`;
   const text = `
     with stored as (
       insert into ${table} (${names})
-      select ${cells} where pg_try_advisory_xact_lock($${first}::text::bigint)
+      select ${cells}${from} where pg_try_advisory_xact_lock($${first}::text::bigint)
       returning ${columns}
     ), kept as (
       insert into lotline.idempotency_keys (caller, key, request, account, answer)
@@ -68,6 +89,13 @@ export async function insertRow<Row extends postgres.MaybeRow, Column extends st
   if (row === undefined) throw keyInFlight();
   return row;
 }
+
+/**
+ * Keeps the trace of a request for this transaction only, where the outbox's default finds it: a pooler
+ * may give the connection to another client afterwards.
+ */
+const carried = (traceparent: string) =>
+  `set_config('lotline.traceparent', ${traceparent}, true) carried`;
 
 /**
  * A handler for `catch` that turns a violated constraint into the client's error, by the constraint's

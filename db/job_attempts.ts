@@ -17,6 +17,8 @@ export interface ClaimedJob {
   /** The same, with the starts that count as no attempt. */
   readonly starts: number;
   readonly token: string;
+  /** The request that caused it, as `causes` of a span in telemetry/tracing.ts. */
+  readonly traceparent: string | null;
 }
 
 export type AttemptKey = Pick<ClaimedJob, "id" | "token">;
@@ -47,7 +49,8 @@ const makeReady = (sql: Sql) =>
   sql`token = null, worker = null, lease_until = null, pushed_at = null`;
 
 const CLAIMED = (sql: Sql) =>
-  sql`job.id, job.kind, job.arguments, job.priority, job.attempt, job.starts, job.token`;
+  sql`job.id, job.kind, job.arguments, job.priority, job.attempt, job.starts, job.token,
+    job.traceparent`;
 
 /**
  * Claims the due job whose turn it is, of the kind and priority of the job with this id: no account

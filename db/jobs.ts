@@ -2,6 +2,7 @@ import type postgres from "postgres";
 import type { Sql, Statement } from "./sql.ts";
 import { constraintOf } from "./pg_errors.ts";
 import { timed } from "./query_deadline.ts";
+import { activeTraceparent } from "../telemetry/tracing.ts";
 
 /*
  * `lotline.jobs` for those who request work. What workers do with a job is in job_attempts.ts.
@@ -64,9 +65,11 @@ export function newJob(sql: Sql, job: NewJob): Statement<{ id: string }> {
   // An update that may change nothing: "do nothing" returns no id, and a second statement may find the
   // other job finished.
   return sql<{ id: string }[]>`
-    insert into lotline.jobs as job (kind, arguments, priority, unique_key, account)
+    insert into lotline.jobs as job (
+      kind, arguments, priority, unique_key, account, traceparent
+    )
     values (${job.kind}, ${sql.json(job.args)}, ${job.priority}, ${job.uniqueKey ?? null},
-      ${job.account ?? null})
+      ${job.account ?? null}, ${activeTraceparent() ?? null})
     ${onSameWork(sql)} do update set
       priority = least(job.priority, excluded.priority),
       run_at = case
@@ -178,4 +181,24 @@ export async function retryJob(
     if (constraintOf(error) === "jobs_unique") return "twin";
     throw error;
   }
+}
+
+/**
+ * Puts all dead jobs of a kind back into the queue, the oldest first, as {@link retryJob} does. A twin
+ * is one whose work waits or runs already: it stays dead.
+ */
+export async function retryDeadJobs(
+  sql: Sql,
+  kind: string,
+): Promise<{ readonly retried: number; readonly twins: number }> {
+  const counts = { retried: 0, twins: 0 };
+  const dead = await timed(sql)<{ id: string }[]>`
+    select id from lotline.jobs where state = 'dead' and kind = ${kind} order by created_at, id`;
+  // One at a time: a twin fails its statement.
+  for (const { id } of dead) {
+    const result = await retryJob(sql, id);
+    if (result === "retried") counts.retried++;
+    else if (result === "twin") counts.twins++;
+  }
+  return counts;
 }

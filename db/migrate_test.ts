@@ -36,6 +36,7 @@ const STEPS = [
   "0021_processes",
   "0022_known_database",
   "0023_what_is_watched",
+  "0024_carry_traces",
 ];
 /** How many of them the single series had. */
 const SPLIT_AT = 19;

@@ -2,6 +2,7 @@ import { holdsLock } from "./lock_holders.ts";
 import type { Sql } from "./sql.ts";
 import { noteChangedLots } from "./trace_changes.ts";
 import { oneRow } from "./one_row.ts";
+import { MAX_CAUSES } from "../telemetry/tracing.ts";
 
 /** Changes from the outbox, as the trace cache needs them. */
 export interface OutboxBatch {
@@ -17,6 +18,8 @@ export interface OutboxBatch {
   readonly horizon: string;
   /** How many changes could never be stored. */
   readonly lost: string;
+  /** The requests that made them, as `causes` of a span in telemetry/tracing.ts. */
+  readonly traceparent?: string | null;
 }
 
 const MAX_CHANGES = 5_000;
@@ -40,7 +43,7 @@ const READ_WINDOW = `
 // A batch that is cut ends within its last transaction; those before it are whole.
 const READ = `
   with batch as materialized (
-    select xid, source, operation, lots, codes from lotline.outbox
+    select xid, source, operation, lots, codes, traceparent from lotline.outbox
     where xid >= $1::xid8 order by xid limit ${MAX_CHANGES + 1}
   ),
   named as materialized (
@@ -74,6 +77,9 @@ const READ = `
     is_many as many,
     case when is_cut then least(${HORIZON}, (select xid from batch order by xid desc limit 1))
       else ${HORIZON} end::text as horizon,
+    (select string_agg(traceparent, ',') from (
+      select distinct traceparent from batch where traceparent is not null limit ${MAX_CAUSES}
+    ) causes) as traceparent,
     ${LOST}
   from size`;
 
@@ -117,7 +123,8 @@ export async function removeFromOutbox(
 ): Promise<void> {
   const noted = many
     ? sql`(
-        select source, operation, null::uuid[] as lots, pg_current_xact_id() as xid
+        select source, operation, null::uuid[] as lots, null::text as traceparent,
+          pg_current_xact_id() as xid
         from removed where ${sql.unsafe(NAMES_LOTS)} limit 1
       )`
     : sql`removed`;

@@ -6,6 +6,8 @@ import { type PoolState, showPool, waitsOf } from "./pool_metrics.ts";
 import { onWrongServer, reportWrongServer } from "./servers.ts";
 import { createSessionPool } from "./session_pool.ts";
 import type { Session } from "./session.ts";
+import { traceStatement } from "./statement_span.ts";
+import { isTracing } from "../telemetry/tracing.ts";
 
 /** A place for one connection, and for the next one when it has ended. */
 interface Slot {
@@ -159,6 +161,7 @@ class Connections {
       query.reject(new PoolEndedError("the pool has ended"));
       return;
     }
+    if (isTracing) traceStatement(query);
     const { lane } = query;
     if (lane !== undefined && this.#waiting.size > 0 && this.#isTooSlow(lane)) {
       query.reject(new PoolBusyError(lane));

@@ -12,6 +12,8 @@ import {
 } from "./session_settings.ts";
 import { watchSilence } from "./silence.ts";
 import type { Sql } from "./sql.ts";
+import { traceStatement } from "./statement_span.ts";
+import { isTracing } from "../telemetry/tracing.ts";
 import { Opener } from "./startup.ts";
 import { createRoute } from "./statement_route.ts";
 
@@ -92,6 +94,7 @@ export function openSession(url: string, options: SessionOptions): Session {
   };
   const sql = Object.assign(
     intercept(connection, (query, send) => {
+      if (isTracing) traceStatement(query);
       const arrived = collectRows(query);
       onFailure(query, (error) => {
         silence.settled();

@@ -1,6 +1,7 @@
 import { onSameWork } from "./jobs.ts";
 import type { Sql, Statement } from "./sql.ts";
 import { timed } from "./query_deadline.ts";
+import { MAX_CAUSES } from "../telemetry/tracing.ts";
 
 /*
  * Which traces are out of date. A trace's snapshot and the change's transaction decide whether it
@@ -55,9 +56,10 @@ const isUnshown = (sql: Sql) =>
 export function noteChangedLots(sql: Sql, changes: Statement): Statement {
   // A new lot is in no trace: the link that puts it there is a change of its own.
   return sql`
-    insert into lotline.changed_lots (lot_id, xid)
-    select distinct change.lot_id, change.xid from (
-      select lot_id, xid
+    insert into lotline.changed_lots (lot_id, xid, traceparent)
+    select distinct on (change.lot_id, change.xid) change.lot_id, change.xid, change.traceparent
+    from (
+      select lot_id, xid, traceparent
       from ${changes} changed cross join unnest(coalesce(lots, array[null::uuid])) lot_id
       where source <> 'qc_decisions' and (source, operation) <> ('lots', 'INSERT')
         and (lots is null or lot_id is not null)
@@ -74,7 +76,7 @@ export function noteChangedLots(sql: Sql, changes: Statement): Statement {
 export async function noteLostChanges(sql: Sql, losses: string): Promise<void> {
   const lost = sql`(
     select 'lots' as source, 'TRUNCATE' as operation, null::uuid[] as lots,
-      pg_current_xact_id() as xid
+      null::text as traceparent, pg_current_xact_id() as xid
   )`;
   await sql`
     with noted as (update lotline.noted_losses set losses = greatest(losses, ${losses}::bigint))
@@ -87,8 +89,13 @@ export async function noteLostChanges(sql: Sql, losses: string): Promise<void> {
  */
 export async function wakeRefresh(sql: Sql): Promise<void> {
   await sql`
-    insert into lotline.jobs (kind, unique_key)
-    select ${REFRESH_TRACES_KIND}, 'all'
+    insert into lotline.jobs (kind, unique_key, traceparent)
+    select ${REFRESH_TRACES_KIND}, 'all', (
+      select string_agg(traceparent, ',') from (
+        select distinct traceparent from lotline.changed_lots
+        where traceparent is not null and not applied limit ${MAX_CAUSES}
+      ) causes
+    )
     where exists (
       select from lotline.changed_lots change
       where not applied or not ${isNeeded(sql)}

@@ -2,6 +2,7 @@ import type { components } from "../contract/types.gen.ts";
 import type { Sql } from "./sql.ts";
 import { type IdempotencyKey, withSavedKey } from "./idempotency_keys.ts";
 import { timed } from "./query_deadline.ts";
+import { activeTraceparent } from "../telemetry/tracing.ts";
 import type { ReplicaMark } from "./replica_marks.ts";
 
 /** The kind of job that takes a trace; its arguments are `{ traceId }`. */
@@ -139,8 +140,9 @@ export async function queueTrace(
       select place.*
       from trace cross join lateral lotline.place_of_trace(trace.id, ${account}) place
     ), job as (
-      insert into lotline.jobs (kind, priority, arguments, account, turn)
-      select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', trace.id), ${account}, turn
+      insert into lotline.jobs (kind, priority, arguments, account, turn, traceparent)
+      select ${DEEP_TRACE_KIND}, 0, jsonb_build_object('traceId', trace.id), ${account}, turn,
+        ${activeTraceparent() ?? null}::text
       from trace, place
       where same is null and mine < ${bounds.ofAccount} and waiting < ${bounds.waiting}
       returning id

@@ -73,7 +73,7 @@ export async function readChangesState(sql: Sql): Promise<ChangesState> {
 
 /**
  * How long ago the oldest change was written that waits for a relay, in s; 0: none waits. Null: it isn't
- * known of a change from before migration 0023.
+ * known of a change from before `written_at` was stored.
  */
 export async function readOldestChange(sql: Sql): Promise<number | null> {
   // The first by the index, whose transaction began first, or soon after.

@@ -80,7 +80,7 @@ export async function startObservers(options: Options): Promise<Observers> {
     await start("prometheus", programs.prometheus, prometheusPort, [
       `--config.file=${join(folder, "prometheus.yml")}`,
       `--storage.tsdb.path=${join(folder, "prometheus")}`,
-      "--storage.tsdb.retention.time=15d",
+      "--storage.tsdb.retention.time=30d",
       "--storage.tsdb.retention.size=1GB",
     ]),
   ];

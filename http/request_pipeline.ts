@@ -7,6 +7,7 @@ import { isRefusalReason, type Metrics, type TokenFault } from "../metrics.ts";
 import { CLIENT_LEFT, type ShedReason } from "../telemetry/request_metrics.ts";
 import { delay } from "../timing.ts";
 import { errorResponse } from "./response.ts";
+import { describeRequestSpan, isTracing } from "../telemetry/tracing.ts";
 import { type BodyLimits, readBody } from "./body.ts";
 import type { ReadClient } from "../client_address.ts";
 import { allowOrigin, type CorsPolicy, exposeHeaders, preflight } from "./cors.ts";
@@ -179,6 +180,7 @@ export function createRequestPipeline(
       problem: refused?.problem,
       error: refused && status >= 500 ? describeError(refused.cause ?? refused) : undefined,
     });
+    if (isTracing) describeSpan(request.method, state, requestId);
     return response;
   };
 
@@ -248,6 +250,24 @@ function countShed({ requests }: Metrics, log: Log): (reason: ShedReason) => voi
     count = 0;
     loggedAt = now;
   };
+}
+
+/** The gateway ends the ids of the requests that it sends to compare so. */
+const SHADOW = "-shadow";
+
+/** Of the path its template only, as in the log. */
+function describeSpan(
+  method: string,
+  { path, operation, logged }: RequestState,
+  requestId: string,
+): void {
+  describeRequestSpan(`${path.methods.has(method) ? method : "HTTP"} ${path.template}`, {
+    "http.route": path.template,
+    "lotline.operation": operation ?? "unknown",
+    "lotline.request_id": requestId,
+    "lotline.shadow": requestId.endsWith(SHADOW),
+    "lotline.dry_run": logged?.dry_run === true,
+  });
 }
 
 /** The token's fault, when the request was refused for it or would have been. */

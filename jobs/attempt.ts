@@ -11,6 +11,7 @@ import type { JobMetrics } from "./job_metrics.ts";
 import { holdLease, type Lease, retryWithinMs } from "./lease.ts";
 import { JobStoppedError, type NextState, nextState, type Outcome } from "./outcome.ts";
 import { runOnReplica } from "./replica_task.ts";
+import { inSpan } from "../telemetry/tracing.ts";
 import type { Threads } from "./threads.ts";
 
 export interface AttemptDeps {
@@ -51,11 +52,26 @@ const ENDS: Record<NextState["is"], readonly [LogLevel, LogEvent]> = {
 };
 
 /** Runs a job that was claimed at `since` (by `performance.now()`) and stores its outcome. Never throws. */
-export async function runAttempt(
+export function runAttempt(
   job: ClaimedJob,
   definition: JobDefinition,
   since: number,
   deps: AttemptDeps,
+): Promise<void> {
+  const { id, kind, attempt, traceparent } = job;
+  return inSpan(`job ${kind}`, {
+    kind: "consumer",
+    attributes: { "lotline.job.id": id, "lotline.job.kind": kind, "lotline.job.attempt": attempt },
+    causes: traceparent,
+  }, (span) => attemptOnce(job, definition, since, deps, span));
+}
+
+async function attemptOnce(
+  job: ClaimedJob,
+  definition: JobDefinition,
+  since: number,
+  deps: AttemptDeps,
+  span: { setAttribute(name: string, value: string): unknown } | undefined,
 ): Promise<void> {
   const about = { job: job.id, kind: job.kind, attempt: job.attempt };
   deps.log("debug", "job_started", about);
@@ -74,6 +90,7 @@ export async function runAttempt(
     lease[Symbol.dispose]();
     const { next, state } = await store(job, definition, outcome, deps);
     const [level, event] = ENDS[next.is];
+    span?.setAttribute("lotline.job.outcome", next.is);
     const ms = performance.now() - since;
     deps.metrics?.ended(job.kind, next.is, ms / 1_000);
     if (next.is === "failed" && state === "ready") deps.metrics?.retried(job.kind);

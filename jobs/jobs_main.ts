@@ -29,6 +29,7 @@ import {
   type Job,
   type JobState,
   listJobs,
+  retryDeadJobs,
   retryJob,
 } from "../db/jobs.ts";
 import { columns, printable } from "../terminal.ts";
@@ -85,10 +86,20 @@ const PROGRAM: Program<Command> = {
       run: async (sql, { words: [id = ""] }) => jobDetails(await theJob(sql, id)),
     },
     retry: {
-      usage: "ID",
-      does: "a dead or cancelled job has all its attempts again",
-      words: [1, 1],
-      async run(sql, { words: [id = ""] }) {
+      usage: "ID | --kind KIND",
+      does: "a dead or cancelled job has all its attempts again; or all dead ones of a kind",
+      words: [0, 1],
+      options: { kind: TEXT },
+      async run(sql, typed) {
+        const { words: [id] } = typed;
+        const ofKind = textOption(typed, "kind");
+        if ((id === undefined) === (ofKind === undefined)) throw new UsageError();
+        if (ofKind !== undefined) {
+          const { retried, twins } = await retryDeadJobs(sql, ofKind);
+          return `${retried} dead jobs are ready again, ${twins} stay dead: ` +
+            "the same work waits or runs already";
+        }
+        if (id === undefined) throw new UsageError();
         const { kind } = await theJob(sql, id);
         const result = await retryJob(sql, id);
         if (result === "retried") return `${printable(kind)} ${id} is ready again`;

@@ -93,6 +93,22 @@ Deno.test("retry and cancel report what they did, and why they can't", async () 
   strictEqual((await findJob(sql, twin))?.cancel_requested, true);
 });
 
+Deno.test("retry --kind retries the dead jobs of this kind only, and counts those whose work waits already", async () => {
+  const first = await dead("stuck", "the disk was full");
+  const second = await dead("stuck", "the disk was full");
+  const other = await dead("not stuck", "x");
+  const shown = await jobs(["retry", "--kind", "stuck"]);
+  deepStrictEqual(shown, {
+    code: 0,
+    output: "1 dead jobs are ready again, 1 stay dead: the same work waits or runs already",
+    error: "",
+  });
+  const states = await Promise.all(
+    [first, second, other].map(async (id) => (await findJob(sql, id))?.state),
+  );
+  deepStrictEqual(states, ["ready", "dead", "dead"]);
+});
+
 Deno.test("cancel cancels all jobs of a kind, an account or an age, and reports the number", async () => {
   const many = async (account: string, count: number, minutes: number, kind = "many") => {
     await sql`
@@ -139,7 +155,7 @@ Deno.test("cancel cancels all jobs of a kind, an account or an age, and reports 
     "An age is a number with s, m, h or d behind it, such as 2h",
   ]);
   const both = [["cancel"], ["cancel", crypto.randomUUID(), "--kind", "many"]];
-  for (const words of [...both, ["retry", "--kind", "many"]]) {
+  for (const words of [...both, ["retry"], ["retry", crypto.randomUUID(), "--kind", "many"]]) {
     strictEqual((await jobs(words)).code, 2, words.join(" "));
   }
   deepStrictEqual((await ready()).length, 2);

@@ -12,6 +12,7 @@ import { delay } from "../timing.ts";
 import { createDatabaseWatch, type DatabaseWatch } from "./relay_database.ts";
 import { createTurns, RELAY_NAME } from "./relay_turn.ts";
 import { createFailureLog } from "./run_loop.ts";
+import { inSpan } from "../telemetry/tracing.ts";
 
 /*
  * Drains the outbox, which triggers on the old tables fill. One relay works at a time; the others wait.
@@ -87,12 +88,16 @@ async function relay(
     const began = performance.now();
     const batch = await readOutbox(sql, from);
     const loss = await lossAt(batch);
-    await invalidation?.apply({
-      lotCodes: batch.lotCodes,
-      everything: batch.everything || loss === "over",
-      complete: loss !== "open" && database.notesChanges,
-    });
-    if (batch.transactions.length > 0) await removeFromOutbox(sql, batch);
+    const pass = async () => {
+      await invalidation?.apply({
+        lotCodes: batch.lotCodes,
+        everything: batch.everything || loss === "over",
+        complete: loss !== "open" && database.notesChanges,
+      });
+      if (batch.transactions.length > 0) await removeFromOutbox(sql, batch);
+    };
+    const causes = batch.traceparent ?? undefined;
+    await (causes === undefined ? pass() : inSpan("outbox", { kind: "consumer", causes }, pass));
     if (loss === "over") await noteLostChanges(sql, batch.lost);
     from = batch.horizon;
     if (began - refreshedAt > REFRESH_MS) {

@@ -1,4 +1,4 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { migrate } from "../../db/migrate.ts";
 import { openSession } from "../../db/session.ts";
 import { openLinkTo } from "../../testing/black_hole.ts";
@@ -24,11 +24,14 @@ for (const sslmode of ["disable", "require"]) {
     const count = () => collector.responded("login", routeIn("login", 1), "legacy", 200, 5);
     count();
     strictEqual(await collector.flush(), true);
+    strictEqual(collector.lagMs, 0);
     link.swallow();
     count();
     strictEqual(await collector.flush(), false);
+    ok(collector.lagMs > 100, `${collector.lagMs} ms behind`);
     link.heal();
     await eventually("it is through", async () => await collector.flush());
+    strictEqual(collector.lagMs, 0);
     await using session = openSession(postgres.server.url, { name: "lotline-test" });
     const stored = await session.sql`
       select sum(requests)::int as requests from lotline.route_answers`;

@@ -17,6 +17,7 @@ import {
 } from "./client_response.ts";
 import { DeferredResponse, type ResponseHeadToSend } from "./deferred_response.ts";
 import type { Peer, RequestHead } from "./request_head.ts";
+import { beginRequestTrace } from "./request_trace.ts";
 import type { Upstream } from "../exchange/route.ts";
 import {
   type Connection,
@@ -54,6 +55,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   /** When the client's connection closed before its response was sent, by `performance.now()`. */
   #leftAt: number | undefined;
   #isFinished = false;
+  /** Undefined while traces are off. */
+  readonly #trace = beginRequestTrace();
 
   constructor(
     readonly deps: ProxyDeps<ProxiedRequest>,
@@ -66,6 +69,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#target = request.url ?? "/";
     this.#decision = decide(deps, this.#method, this.#target, head, peer);
     this.#upstream = this.#decision.upstream;
+    this.#trace?.describe(this.#method, this.#decision.route?.operation, head.requestId);
     this.#due = new DueComparison(deps, this.#decision);
     this.#body = new ClientBody(request, head, deps.limits.bodyBytes, this);
     this.#deferred = new DeferredResponse(response, this);
@@ -184,7 +188,8 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     if (fallback !== undefined) return queueMicrotask(() => this.#reroute(fallback));
     const { needsHost, lines } = this.head;
     const { authority } = this.deps.upstreams[this.#upstream];
-    const fields = needsHost ? ["Host", authority, ...lines] : lines;
+    const sent = this.#trace === undefined ? lines : this.#trace.linesFor(this.#upstream, lines);
+    const fields = needsHost ? ["Host", authority, ...sent] : sent;
     this.#body.sendTo(connection, headText(`${this.#method} ${this.#target} HTTP/1.1`, fields));
   }
 
@@ -227,6 +232,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   responseEnds(attempt: UpstreamRequest, last: Uint8Array | undefined): void {
     if (this.#isHolding) return this.#finishHeld(attempt);
     const { ms } = attempt;
+    this.#trace?.upstreamEnded();
     if (this.#leftAt === undefined && !this.#deferred.sendHead()) return;
     this.#countResponse(this.#status, ms);
     this.#due.observe(attempt, this.#upstream, ms, this.#completeAt, () => this.#captured());
@@ -236,6 +242,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   failed(attempt: UpstreamRequest, failure: Failure): void {
     const { kind, wasReused, wasSent } = failure;
+    this.#trace?.upstreamEnded(kind);
     const isStale = kind === "reset" && wasReused && attempt.response === undefined;
     // Only once, since a new connection isn't reused.
     if (isStale && this.#decision.isSafe && this.#body.canBeSent) {
@@ -305,6 +312,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
 
   #sendTo(upstream: Upstream, reusedConnections?: "none"): void {
     this.#upstream = upstream;
+    this.#trace?.sentTo(upstream, this.#method);
     const attempt = new UpstreamRequest(
       this.deps.upstreams[upstream],
       this.#method,
@@ -395,12 +403,13 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
   }
 
   #captured(): CapturedRequest {
-    return {
+    const captured = {
       method: this.#method,
       target: this.#target,
       headers: toHeaderLines(this.head.lines),
       body: this.#body.bytes(),
     };
+    return this.#trace?.captured(captured) ?? captured;
   }
 
   #finish(): void {
@@ -418,6 +427,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
     this.#due.finish(this.deps.isStopping() ? "stopped" : "client_left");
     this.deps.onFinish(this);
     if (this.#departure !== undefined) this.deps.onDeparture(operation, this.#departure);
+    this.#trace?.finish(this.#departure);
     const ms = performance.now() - this.#startedAt;
     const isSent = this.response.writableFinished;
     const hasLeft = this.#departure !== undefined;
@@ -432,6 +442,7 @@ export class ProxiedRequest implements BodyListener, UpstreamRequestListener {
       fell_back: this.#fellBack || undefined,
       cut: !isSent || undefined,
       client_left: this.#departure,
+      trace_id: this.#trace?.id,
     });
   }
 }

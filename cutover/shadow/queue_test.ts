@@ -26,6 +26,8 @@ Deno.test("an exchange for which the queue has no room is lost at once", async (
   const of = { operation: "getTraceability", route: routeOf("getTraceability") } as const;
   for (let i = 0; i < 10; i++) one.shadow.observe({ ...of, ...observation });
   deepStrictEqual(one.outcomes(), Array(7).fill("lost"));
+  strictEqual(one.shadow.queue.exchanges, 3);
+  ok(one.shadow.queue.bytes >= 3 * request.target.length);
   ok(one.findings.every(({ cause }) => cause === "queue"));
   const big = { ...response, body: new Uint8Array(65 * 1_048_576) };
   using other = rig({ serviceUrl: hole.url });
@@ -41,6 +43,7 @@ Deno.test("an exchange for which the queue has no room is lost at once", async (
 
   await one.shadow.drain(20_000);
   deepStrictEqual(one.outcomes().slice(7), ["unanswered", "unanswered", "unanswered"]);
+  deepStrictEqual(one.shadow.queue, { exchanges: 0, bytes: 0 });
   deepStrictEqual(one.findings.slice(7).map(({ cause }) => cause), ["time", "time", "time"]);
   deepStrictEqual(one.answered[0], ["getTraceability", "service", 0]);
   // There is room again.

@@ -20,6 +20,7 @@ import { decodedResponse, inconclusiveBecause } from "../compare/comparable.ts";
 import type { Recorder } from "../record/recorder.ts";
 import type { Redactor } from "../redact/redact.ts";
 import type { Route, Upstream } from "../exchange/route.ts";
+import { inComparisonSpan } from "./comparison_span.ts";
 
 /** Observes exchanges with clients. Nothing here throws. */
 export interface Observer {
@@ -139,7 +140,13 @@ export function createShadow(options: ShadowOptions): Shadow {
       routes.set(one, { operation, route });
       const isDryRun = to === "service" && (!isSafeOperation(operation) || operation === "login");
       const send = isDryRun ? dryRuns.inBackground : senders[to].send;
-      const sent = await send(one, limits.requestTimeoutMs, idOf(request), capturedBytes);
+      const about = { operation, upstream: to, isDryRun };
+      const sent = await inComparisonSpan(
+        request,
+        about,
+        (fields) =>
+          send(one, limits.requestTimeoutMs, [...idOf(request), ...fields], capturedBytes),
+      );
       cause = causeOf(sent);
       return sent;
     };
@@ -221,7 +228,12 @@ export function createShadow(options: ShadowOptions): Shadow {
     },
     async dryRun(request, operation, route) {
       routes.set(request, { operation, route });
-      const sent = await dryRuns.beforeWrite(request, idOf(request), capturedBytesFor(request));
+      const sent = await inComparisonSpan(
+        request,
+        { operation, upstream: "service", isDryRun: true },
+        (fields) =>
+          dryRuns.beforeWrite(request, [...idOf(request), ...fields], capturedBytesFor(request)),
+      );
       // A timeout shorter than the write's and few connections are no evidence against Lotline: they must
       // cause no rollback.
       const hitOwnLimits = "failure" in sent ? sent.failure === "timeout" : sent.status === 503;

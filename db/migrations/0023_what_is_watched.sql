@@ -1,7 +1,7 @@
 -- For those who watch: since when a change waits for a relay, and when a backup last ended.
--- Locks: access exclusive on lotline.outbox, which whoever writes to an old table waits for. It waits
--- 50 ms for running writers and is held for some ms: a writer that waited for 100 ms would have its
--- change counted as lost.
+-- Locks: access exclusive on lotline.outbox, for which writers to the old tables wait. The step waits
+-- 50 ms for running writers, and has the lock for some ms: the change of a writer that waits for 100 ms
+-- counts as lost.
 set local lock_timeout = '50ms';
 -- Null: written before this step.
 alter table lotline.outbox add column written_at timestamptz;
@@ -15,8 +15,8 @@ create table lotline.backups (
 
 grant select on lotline.backups to public;
 
--- Notes that a backup has just ended well, and returns when. Whoever may read all tables may make a
--- backup, and note it; so may the owner.
+-- Notes that a backup has just ended well, and returns when. The owner may do so, and a role that may
+-- read all tables: both can make a backup.
 create function lotline.note_backup() returns timestamptz
 language sql security definer set search_path = '' as $$
   insert into lotline.backups (ended_at) values (clock_timestamp())
