@@ -16,6 +16,7 @@ import { createTraceCache } from "./cache/trace_cache.ts";
 import type { Valkey } from "./cache/valkey.ts";
 import type { Config } from "./config.ts";
 import { CONNECT_TIMEOUT_MS } from "./db/connect.ts";
+import { inLane } from "./db/pool.ts";
 import type { Sql } from "./db/sql.ts";
 import { openSession } from "./db/session.ts";
 import { createTimeZone } from "./db/time_zone.ts";
@@ -84,7 +85,7 @@ export function createApi(deps: ApiDeps) {
   const metrics = createMetrics();
   const database = watchDatabase({ sql, series: SERVICE_SERIES, log });
   const revocations = followRevocations(deps);
-  const write = writeTo(sql);
+  const write = writeTo(inLane(sql, "writes"));
   const throttle = createLoginThrottle({
     perAccount: config.LOGIN_MAX_FAILURES_PER_ACCOUNT,
     perAddress: config.LOGIN_MAX_FAILURES_PER_ADDRESS,
@@ -127,8 +128,8 @@ export function createApi(deps: ApiDeps) {
       inlineTracer,
       largeTraces,
       signIn: isRequired
-        ? createSignInByPassword(sql, createPasswords(), log)
-        : createSignInByEmail(sql),
+        ? createSignInByPassword(inLane(sql, "logins"), createPasswords(), log)
+        : createSignInByEmail(inLane(sql, "logins")),
       revocations,
       metrics,
       traceCache,
@@ -192,17 +193,20 @@ export function createRoutes(deps: RouteDeps): App {
     scheme: "bearer",
     bearerFormat: "JWT",
   });
+  // Each kind of work has its own queue for connections; probes and metrics wait in none.
+  const writes = { ...deps, sql: inLane(deps.sql, "writes") };
+  const work = { ...deps, sql: inLane(deps.sql, "work") };
   getHealth(app);
   login(app, deps);
-  logout(app, deps);
-  getTraceability(app, deps);
-  createLot(app, deps);
-  createQcDecision(app, deps);
-  createDeepTrace(app, deps);
-  getDeepTrace(app, deps);
-  createAudit(app, deps);
-  listAudits(app, deps);
-  getAudit(app, deps);
+  logout(app, writes);
+  getTraceability(app, { ...deps, sql: inLane(deps.sql, "traces") });
+  createLot(app, writes);
+  createQcDecision(app, writes);
+  createDeepTrace(app, work);
+  getDeepTrace(app, work);
+  createAudit(app, work);
+  listAudits(app, work);
+  getAudit(app, work);
   getSigningKeys(app, deps);
   getLiveness(app);
   getReadiness(app, deps);

@@ -1,3 +1,4 @@
+import { PoolBusyError } from "./db/lanes.ts";
 import type { ProblemKind } from "./db/link_error.ts";
 import { isMissingObject, isRefusedValue, isUnavailable } from "./db/pg_errors.ts";
 import { problemOf } from "./db/problems.ts";
@@ -103,6 +104,8 @@ export class ApiError extends Error {
 // In seconds. The service responds within a second after PostgreSQL restarts.
 const RETRY_SOON = { "retry-after": "1" };
 
+const BUSY = "The database is too slow for all requests, try again shortly";
+
 const UNAVAILABLE = "The database is away or too slow, try again shortly";
 
 /**
@@ -113,6 +116,7 @@ const UNAVAILABLE = "The database is away or too slow, try again shortly";
  */
 export function toApiError(thrown: unknown, isBehind = false): ApiError {
   if (thrown instanceof ApiError) return thrown;
+  if (thrown instanceof PoolBusyError) return new ApiError("overloaded", BUSY, { cause: thrown });
   if (isUnavailable(thrown)) return new ApiError("database_away", UNAVAILABLE, { cause: thrown });
   if (isBehind && isMissingObject(thrown)) {
     return new ApiError("database_away", UNAVAILABLE, { cause: thrown, problem: "schema_old" });

@@ -2,7 +2,7 @@
  * `deno task bench [workload…] [--json] [--seconds N]`: compares Lotline with the old server (a
  * stand-in) and with a bare server. This command starts all of them on this machine.
  *
- * `deno task bench gateway|cold-start|growth|poolers|replica` and `deno task bench memory [--requests N]`:
+ * `deno task bench gateway|cold-start|growth|overload|poolers|replica` and `deno task bench memory [--requests N]`:
  * other measurements, one at a time.
  *
  * @module
@@ -25,7 +25,7 @@ const SECONDS = 5;
 answerHelp({
   task: "bench",
   usage: `usage: deno task bench [WORKLOAD…] [--json] [--seconds N]
-       deno task bench gateway | cold-start | growth | poolers | replica
+       deno task bench gateway | cold-start | growth | overload | poolers | replica
        deno task bench memory [--requests N]`,
 });
 try {

@@ -30,8 +30,8 @@ const MAY_USE: Record<string, string[]> = {
   lineage: ["lineage", "db"],
   // A step of the request pipeline: only app.ts knows it.
   dry_run: ["dry_run", "http", "auth", "db"],
-  // Of the database only the type of a write statement.
-  http: ["http", "auth", "telemetry", "db/write.ts"],
+  // Of the database only the type of a write statement, and the error of a slow queue.
+  http: ["http", "auth", "telemetry", "db/lanes.ts", "db/write.ts"],
   auth: ["command_line.ts", "auth", "cache", "db", "link_target.ts", "telemetry"],
   cache: ["cache", "db", "telemetry"],
   db: ["command_line.ts", "db", "telemetry"],
@@ -47,7 +47,7 @@ const MAY_USE: Record<string, string[]> = {
   // Settings that are addresses have their parser's sentences.
   "config.ts": ["cache/address.ts", "db/address.ts", "secret_files.ts"],
   // What an error of PostgreSQL means is said in one place.
-  "errors.ts": ["db/link_error.ts", "db/pg_errors.ts", "db/problems.ts"],
+  "errors.ts": ["db/lanes.ts", "db/link_error.ts", "db/pg_errors.ts", "db/problems.ts"],
   "batcher.ts": [],
   "host.ts": [],
   "json.ts": [],

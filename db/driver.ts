@@ -1,3 +1,4 @@
+import type { Lane } from "./lanes.ts";
 import type { Sql } from "./sql.ts";
 
 /*
@@ -20,6 +21,8 @@ export interface Query extends Promise<unknown> {
   retried?: unknown;
   /** When its caller gives up, by `performance.now()`; nothing of it may be stored after that. */
   until?: number;
+  /** Its queue in the pool; undefined: it goes first, and is never refused. */
+  lane?: Lane;
 }
 
 type Handler = (query: Query) => void;

@@ -1,5 +1,6 @@
 import type { Sql } from "./sql.ts";
 import { handlerOf, intercept, onceSettled, type Query } from "./driver.ts";
+import { type Lane, LaneQueues, MAX_QUEUE_WAIT_MS, PoolBusyError } from "./lanes.ts";
 import { isResponse } from "./pg_errors.ts";
 import { type PoolState, showPool, waitsOf } from "./pool_metrics.ts";
 import { onWrongServer, reportWrongServer } from "./servers.ts";
@@ -75,7 +76,26 @@ export function pool(sql: Sql, options: PoolOptions): Sql {
     },
   }) as Sql;
   pools.set(pooledSql, connections);
+  makers.set(pooledSql, sql);
   return pooledSql;
+}
+
+/**
+ * The pool's `sql` for statements of one lane. While one of them has waited for over a second for a
+ * connection, further ones are refused with {@link PoolBusyError}. What is no pool is returned as it is.
+ */
+export function inLane(pooledSql: Sql, lane: Lane): Sql {
+  const [connections, sql] = [pools.get(pooledSql), makers.get(pooledSql)];
+  if (connections === undefined || sql === undefined) return pooledSql;
+  const run = (query: Query) => {
+    query.lane = lane;
+    connections.run(query);
+  };
+  const { begin, end } = pooledSql;
+  const laneSql = Object.assign(intercept(sql, run), { begin, end }) as Sql;
+  pools.set(laneSql, connections);
+  makers.set(laneSql, sql);
+  return laneSql;
 }
 
 /** When `work` throws, the session is closed, which rolls back. */
@@ -97,6 +117,8 @@ export function leaveServer(sql: Sql): void {
 }
 
 const pools = new WeakMap<Sql, Connections>();
+/** What makes the statements of each pool. */
+const makers = new WeakMap<Sql, Sql>();
 
 class Connections {
   readonly #open: (onEnd: () => void) => Session;
@@ -104,7 +126,7 @@ class Connections {
   readonly #slots: readonly Slot[];
   /** The last is taken first; those with a connection stand last. */
   readonly #free: Slot[];
-  #waiting: Query[] = [];
+  readonly #waiting: LaneQueues<Query>;
   /** When those that wait began to, in ms; a statement that need not wait is never in it. */
   readonly #since = new Map<Promise<unknown>, number>();
   readonly #waits: { observe(seconds: number): void };
@@ -118,6 +140,7 @@ class Connections {
 
   constructor({ name, address, max, open, lifetimeMs = LIFETIME_MS }: PoolOptions) {
     this.#address = address;
+    this.#waiting = new LaneQueues(max);
     this.#open = open;
     this.#lifetimeMs = lifetimeMs;
     this.#departing = onWrongServer(address, () => {
@@ -139,14 +162,19 @@ class Connections {
       return;
     }
     if (isTracing) traceStatement(query);
-    this.#waiting.push(query);
+    const { lane } = query;
+    if (lane !== undefined && this.#waiting.size > 0 && this.#isTooSlow(lane)) {
+      query.reject(new PoolBusyError(lane));
+      return;
+    }
+    this.#waiting.add(query);
     this.#next();
-    if (this.#waiting.length > 0) this.#since.set(query, performance.now());
+    if (this.#waiting.size > 0) this.#since.set(query, performance.now());
   };
 
   cancel(query: Promise<unknown>): void {
     if (this.#since.has(query)) this.#waits.observe(this.#waitOf(query));
-    this.#waiting = this.#waiting.filter((waiting) => waiting !== query);
+    this.#waiting.remove(query as Query);
   }
 
   leaveServer(): void {
@@ -157,7 +185,7 @@ class Connections {
     this.#hasEnded = true;
     this.#departing[Symbol.dispose]();
     this.#shown[Symbol.dispose]();
-    for (const query of this.#waiting.splice(0)) {
+    for (const query of this.#waiting.clear()) {
       query.reject(new PoolEndedError("the pool has ended"));
     }
     for (const retry of this.#retries) clearTimeout(retry);
@@ -165,13 +193,20 @@ class Connections {
   }
 
   #next(): void {
-    while (this.#waiting.length > 0) {
-      const slot = this.#free.pop();
-      if (slot === undefined) return;
-      const query = this.#waiting.shift() as Query;
+    while (this.#waiting.size > 0) {
+      if (this.#free.length === 0) return;
+      const query = this.#waiting.take();
+      if (query === undefined) return;
+      const slot = this.#free.pop() as Slot;
       this.#waits.observe(this.#waitOf(query));
       this.#runOn(slot, query);
     }
+  }
+
+  #isTooSlow(lane: Lane): boolean {
+    const first = this.#waiting.first(lane);
+    const since = first && this.#since.get(first);
+    return since !== undefined && performance.now() - since > MAX_QUEUE_WAIT_MS;
   }
 
   /** In seconds; usually nothing waits, and no clock is read. */
@@ -188,7 +223,7 @@ class Connections {
       inUse: this.#slots.filter(({ connection }) => connection !== undefined).length - idle,
       idle,
       max: this.#slots.length,
-      waiting: this.#waiting.length,
+      waiting: this.#waiting.size,
     };
   }
 
@@ -200,6 +235,7 @@ class Connections {
     const connection = slot.connection ??= this.#connect(slot);
     connection.handler(query);
     onceSettled(query, (failure) => {
+      this.#waiting.ended(query);
       if (failure === undefined || isResponse(failure.error)) {
         const hasLeft = connection.departures < this.#departures;
         if (hasLeft || !connection.session.isUsable) discard(slot, connection);

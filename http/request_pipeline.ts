@@ -2,8 +2,9 @@ import type { OperationId } from "../auth/access.ts";
 import { BadTokenError, type Guard } from "../auth/guard.ts";
 import { ApiError, type ErrorCode, toApiError } from "../errors.ts";
 import { describeError, type Log, type LogFields } from "../log.ts";
+import { PoolBusyError } from "../db/lanes.ts";
 import { isRefusalReason, type Metrics, type TokenFault } from "../metrics.ts";
-import { CLIENT_LEFT } from "../telemetry/request_metrics.ts";
+import { CLIENT_LEFT, type ShedReason } from "../telemetry/request_metrics.ts";
 import { delay } from "../timing.ts";
 import { errorResponse } from "./response.ts";
 import { describeRequestSpan, isTracing } from "../telemetry/tracing.ts";
@@ -17,7 +18,7 @@ import { checkHead, refusedConnection } from "./request_head.ts";
 import { setSecurityHeaders } from "./security_headers.ts";
 
 export interface Limits extends BodyLimits {
-  /** The most requests at once; others get 503. */
+  /** The most traces at once, and the most other requests; more get 503. */
   readonly inFlight: number;
 }
 
@@ -59,6 +60,17 @@ const REFUSAL_DELAY_MS = 1_000;
 /** Some kB each; further refusals are sent at once. */
 const MAX_DELAYED = 10_000;
 
+/** A look at the process finds it, however many requests it has. */
+const NEVER_SHED: ReadonlySet<OperationId | undefined> = new Set<OperationId>([
+  "getHealth",
+  "getLiveness",
+  "getReadiness",
+  "getMetrics",
+]);
+const isNeverShed = ({ operation }: RequestState) => NEVER_SHED.has(operation);
+/** Between two lines of the log about refused requests, in ms. */
+const SHED_LINE_EVERY_MS = 10_000;
+
 const NOTHING_HERE = "There is nothing at this path: /openapi.yaml lists all paths";
 /** The statuses of a client that is refused for who it is, or for how often it comes. */
 const SHUT_OUT: ReadonlySet<number> = new Set([401, 403, 429]);
@@ -86,8 +98,10 @@ export function createRequestPipeline(
   }: PipelineDeps,
 ): Serve {
   let inFlight = 0;
+  let traces = 0;
   metrics.requests.watchInFlight(() => inFlight);
   let delayed = 0;
+  const shed = countShed(metrics, log);
   const closing = new ClosingConnections();
   const respondThroughSteps = steps.reduceRight<Respond>(
     (next, step) => (request, state) => step(request, state, next),
@@ -101,15 +115,21 @@ export function createRequestPipeline(
     const path = app.findPath(request) ?? NOWHERE;
     const state = new RequestState(request.method, path, client.address, effects, requestId);
     let response: Response;
+    const isTrace = state.operation === "getTraceability";
     inFlight++;
+    if (isTrace) traces++;
     try {
       if (closing.isClosing(peer, port)) throw refusedConnection();
-      if (inFlight > limits.inFlight) throw new ApiError("overloaded", "Too busy, try again soon");
+      if ((isTrace ? traces : inFlight - traces) > limits.inFlight && !isNeverShed(state)) {
+        shed("in_flight");
+        throw new ApiError("overloaded", "Too busy, try again soon");
+      }
       response = await respondThroughSteps(request, state);
     } catch (thrown) {
       response = refuse(thrown, state);
     } finally {
       inFlight--;
+      if (isTrace) traces--;
     }
     const { refused } = state;
     if (refused?.headers.connection === "close" && port !== undefined) closing.close(peer, port);
@@ -197,8 +217,10 @@ export function createRequestPipeline(
   }
 
   function refuse(thrown: unknown, state: RequestState): Response {
-    state.refused = toApiError(thrown, isSchemaBehind());
-    return errorResponse(state.refused);
+    const refused = state.refused = toApiError(thrown, isSchemaBehind());
+    const { cause } = refused;
+    if (cause instanceof PoolBusyError) shed(cause.lane);
+    return errorResponse(refused);
   }
 
   function count(
@@ -213,6 +235,21 @@ export function createRequestPipeline(
       metrics.refused(operation, refused.code);
     }
   }
+}
+
+/** Counts refused requests; the log has a line about them at most every ten seconds. */
+function countShed({ requests }: Metrics, log: Log): (reason: ShedReason) => void {
+  let count = 0;
+  let loggedAt = -Infinity;
+  return (reason) => {
+    requests.shed(reason);
+    count++;
+    const now = performance.now();
+    if (now - loggedAt < SHED_LINE_EVERY_MS) return;
+    log("warn", "requests_shed", { count, reason });
+    count = 0;
+    loggedAt = now;
+  };
 }
 
 /** The gateway ends the ids of the requests that it sends to compare so. */

@@ -1,4 +1,4 @@
-import { Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import { ERROR_STATUSES } from "../errors.ts";
 import { createHistogram, type Series } from "./histogram.ts";
 
@@ -12,6 +12,11 @@ const STATUSES: ReadonlySet<number> = new Set([
   ...ERROR_STATUSES,
   CLIENT_LEFT,
 ]);
+
+const SHED_REASONS = ["traces", "logins", "writes", "work", "in_flight"] as const;
+
+/** Why a request is refused under load: the queue that is too slow, or too many requests at once. */
+export type ShedReason = typeof SHED_REASONS[number];
 
 /** Rate, errors and duration of a process's requests. The labels' values are those of fixed lists. */
 export function createRequestMetrics() {
@@ -30,6 +35,13 @@ export function createRequestMetrics() {
       this.set(readInFlight());
     },
   });
+  const shed = new Counter({
+    name: "lotline_requests_shed_total",
+    help: "Requests refused under load, by the queue that is too slow or because of their number.",
+    labelNames: ["reason"],
+    registers: [registry],
+  });
+  for (const reason of SHED_REASONS) shed.inc({ reason }, 0);
   const known = new Map<string, Map<number, Series>>();
   const seriesOf = (operation: string, status: number): Series => {
     const ofOperation = known.getOrInsertComputed(operation, () => new Map<number, Series>());
@@ -42,6 +54,7 @@ export function createRequestMetrics() {
     /** @param operation of the contract; undefined: no operation has this path and method */
     responded: (operation: string | undefined, status: number, ms: number) =>
       seriesOf(operation ?? "unknown", status).observe(ms / 1_000),
+    shed: (reason: ShedReason) => shed.inc({ reason }),
     /** The gauge shows what `read` returns. */
     watchInFlight(read: () => number) {
       readInFlight = read;

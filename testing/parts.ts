@@ -63,6 +63,7 @@ export const MOSTLY_WAITING: readonly string[] = [
   "faults/idempotency_test.ts",
   "faults/jobs_without_postgres_test.ts",
   "faults/jobs_without_valkey_test.ts",
+  "faults/load_shedding_test.ts",
   "faults/postgres_test.ts",
   "faults/replica_test.ts",
   "faults/revocation_test.ts",
