@@ -23,6 +23,8 @@ export interface Query extends Promise<unknown> {
   until?: number;
   /** Its queue in the pool; undefined: it goes first, and is never refused. */
   lane?: Lane;
+  /** It continues work that has stored something: it waits in its lane, and is never refused. */
+  continues?: boolean;
 }
 
 type Handler = (query: Query) => void;

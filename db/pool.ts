@@ -85,16 +85,34 @@ export function pool(sql: Sql, options: PoolOptions): Sql {
  * connection, further ones are refused with {@link PoolBusyError}. What is no pool is returned as it is.
  */
 export function inLane(pooledSql: Sql, lane: Lane): Sql {
+  return marking(pooledSql, (query) => query.lane = lane, lane);
+}
+
+/**
+ * The same lane's `sql` for what follows after a request has stored something: such statements are
+ * never refused, since their request would be 503 and its work stored.
+ */
+export function continuing(laneSql: Sql): Sql {
+  const lane = lanes.get(laneSql);
+  if (lane === undefined) return laneSql;
+  return marking(laneSql, (query) => {
+    query.lane = lane;
+    query.continues = true;
+  }, lane);
+}
+
+function marking(pooledSql: Sql, mark: (query: Query) => void, lane: Lane): Sql {
   const [connections, sql] = [pools.get(pooledSql), makers.get(pooledSql)];
   if (connections === undefined || sql === undefined) return pooledSql;
   const run = (query: Query) => {
-    query.lane = lane;
+    mark(query);
     connections.run(query);
   };
   const { begin, end } = pooledSql;
   const laneSql = Object.assign(intercept(sql, run), { begin, end }) as Sql;
   pools.set(laneSql, connections);
   makers.set(laneSql, sql);
+  lanes.set(laneSql, lane);
   return laneSql;
 }
 
@@ -119,6 +137,8 @@ export function leaveServer(sql: Sql): void {
 const pools = new WeakMap<Sql, Connections>();
 /** What makes the statements of each pool. */
 const makers = new WeakMap<Sql, Sql>();
+/** Of the results of {@link inLane}. */
+const lanes = new WeakMap<Sql, Lane>();
 
 class Connections {
   readonly #open: (onEnd: () => void) => Session;
@@ -163,7 +183,7 @@ class Connections {
     }
     if (isTracing) traceStatement(query);
     const { lane } = query;
-    if (lane !== undefined && this.#waiting.size > 0 && this.#isTooSlow(lane)) {
+    if (lane !== undefined && !query.continues && this.#waiting.size > 0 && this.#isTooSlow(lane)) {
       query.reject(new PoolBusyError(lane));
       return;
     }

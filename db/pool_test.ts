@@ -7,7 +7,7 @@ import { delay } from "../timing.ts";
 import { connect } from "./connect.ts";
 import type { Sql } from "./sql.ts";
 import { queryWithDeadline } from "./query_deadline.ts";
-import { pool } from "./pool.ts";
+import { continuing, inLane, pool } from "./pool.ts";
 import { openSession } from "./session.ts";
 
 const database = await freshDatabase();
@@ -61,6 +61,31 @@ Deno.test("a statement that times out in the queue never runs", async () => {
   await slow;
   await queryWithDeadline(sql, sql`insert into late values (2)`);
   deepStrictEqual([...await sql`select n from late`], [{ n: 2 }]);
+});
+
+Deno.test("while a lane waits for over a second it refuses statements, other lanes and what a request goes on with don't", async () => {
+  await using one = openPool(1);
+  const [writes, work] = [inLane(one.sql, "writes"), inLane(one.sql, "work")];
+  const fates: Record<string, Promise<string>> = {};
+  const begin = (name: string, statement: Promise<unknown>) =>
+    fates[name] = statement.then(() => "ran", (error) => error.name);
+  const held = one.sql`select pg_sleep(60)`.catch(() => {});
+  begin("first", writes`select 1`);
+  await eventually("writes are refused", async () => {
+    const refused = writes`select 2`.then(() => false, (error) => error.name === "PoolBusyError");
+    return await Promise.race([refused, delay(50).then(() => false)]);
+  });
+  begin("going on", continuing(writes)`select 3`);
+  begin("other lane", work`select 4`);
+  await endConnections();
+  await held;
+  const names = Object.keys(fates);
+  const ended = await withDeadline("all have ended", Promise.all(Object.values(fates)));
+  deepStrictEqual(Object.fromEntries(names.map((name, at) => [name, ended[at]])), {
+    first: "ran",
+    "going on": "ran",
+    "other lane": "ran",
+  });
 });
 
 Deno.test("a transaction has the same limits as every statement", async () => {

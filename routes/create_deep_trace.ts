@@ -1,4 +1,5 @@
 import { listExistingCodes } from "../db/lots.ts";
+import { continuing } from "../db/pool.ts";
 import type { Sql } from "../db/sql.ts";
 import { findExecuted, type IdempotencyKey, saveResponse } from "../db/idempotency_keys.ts";
 import {
@@ -33,7 +34,8 @@ const definition = writeRoute("createDeepTrace", "/api/traces", DeepTraceInput, 
 });
 
 /** Takes a deep trace: in the request if that is quick, else in a job. */
-export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: RouteDeps) =>
+export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: RouteDeps) => {
+  const stored = continuing(sql);
   operation(app, definition, async (c) => {
     const sent = await readJson(c, DeepTraceInput, limits);
     const { lot_code, direction, max_depth = null, at_most = DEFAULT_MAX_LOTS } = sent;
@@ -64,12 +66,12 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
         // Only this response names the trace, and the client has gone.
         signal.throwIfAborted();
         if (isDone) return id;
-        const queued = await queueTrace(sql, id, account, MAX_TRACES, key);
+        const queued = await queueTrace(stored, id, account, MAX_TRACES, key);
         if ("full" in queued) throw tooMany(queued.full);
-        if (queued.id !== id) await deleteTrace(sql, id).catch(() => {});
+        if (queued.id !== id) await deleteTrace(stored, id).catch(() => {});
         return queued.id;
       } catch (error) {
-        await deleteTrace(sql, id).catch(() => {});
+        await deleteTrace(stored, id).catch(() => {});
         if (!signal.aborted) throw error;
         throw new ApiError("client_gone", "The client has gone", { cause: error });
       }
@@ -77,8 +79,8 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
 
     return await idempotent(c, { sql, mode }, "createDeepTrace", {
       async execute(key) {
-        const trace = await findTrace(sql, await start(key));
-        return await respondWithTrace(c, sql, key ? await saveTrace(sql, key, trace) : trace);
+        const trace = await findTrace(stored, await start(key));
+        return await respondWithTrace(c, stored, key ? await saveTrace(stored, key, trace) : trace);
       },
       async replay(key) {
         const { effect, response: saved } = await findExecuted<StoredTrace>(sql, key);
@@ -87,6 +89,7 @@ export const createDeepTrace = (app: App, { sql, mode, inlineTracer, limits }: R
       },
     });
   });
+};
 
 /** Names the code, and a lot whose code differs in letter case: the usual mistake. */
 async function unknownLot(sql: Sql, code: string): Promise<ApiError> {
