@@ -64,7 +64,7 @@ Deno.test("process-down.md: killed processes and the setting that keeps one from
     env: { ...wrong, API: api.url },
     log: [api.log, ...failed],
   });
-  const shown = await page.run("First", { having: "doctor", code: 1, seconds: 30 });
+  const shown = await page.run("First", { having: "doctor", code: 1, seconds: 60 });
   ok(shown.includes("Running processes:"), shown);
   await page.run("First", { having: "livez", code: 7 });
   const ended = await page.run("Find the cause", { having: "grep" });
@@ -73,7 +73,7 @@ Deno.test("process-down.md: killed processes and the setting that keeps one from
     "the killed processes don't count any more",
     async () => (await listRunningProcesses(sql)).length === 0,
   );
-  const named = await page.run("Find the cause", { having: "doctor", code: 1, seconds: 30 });
+  const named = await page.run("Find the cause", { having: "doctor", code: 1, seconds: 60 });
   match(named, /^FAILURE +settings +TOKEN_TTL_MINUTES is invalid/m);
   match(named, /No worker runs/);
 
@@ -87,7 +87,7 @@ Deno.test("process-down.md: killed processes and the setting that keeps one from
   await using _worker = await startWorker({ databaseUrl: database.url });
   const line = await again.log.find((text) => text.includes('"event":"metrics_listening"'));
   await page.run("Check that it is over", {
-    seconds: 30,
+    seconds: 60,
     env: { ...right, API: again.url, METRICS: `http://127.0.0.1:${JSON.parse(line).port}` },
   });
   await eventually("the job that waited is done", async () => {
@@ -114,7 +114,7 @@ Deno.test("postgres-failover.md: the standby is promoted, nothing acknowledged i
     },
     log: [service.api.log],
   });
-  await page.run("First", { code: 1, seconds: 20 });
+  await page.run("First", { code: 1, seconds: 60 });
   await page.run("Find the cause");
   await page.run("Repair", { having: "pg_promote" });
   await service.roundsUntilStored();
@@ -123,7 +123,7 @@ Deno.test("postgres-failover.md: the standby is promoted, nothing acknowledged i
   for (const { port } of [pair.primary, pair.standby]) ok(two.includes(`:${port}`), two);
   await pair.primary.kill();
   await service.roundsUntilStored();
-  await page.run("Check that it is over", { seconds: 20 });
+  await page.run("Check that it is over", { seconds: 60 });
   await service.runsJobs();
   await service.storedOfRefused(pair.standby.url);
   page.assertAllRan();
@@ -195,12 +195,12 @@ Deno.test("disk-full.md: the slot of a lost replica fills the disk, and dropping
   if (disk !== undefined) match(seen, /^FAILURE +disk /m);
   // What isn't PostgreSQL's own: enough for its checkpoint, and not for the alarm to end.
   await disk?.free(2);
-  const found = await page.run("Find the cause", { seconds: 20 });
+  const found = await page.run("Find the cause", { seconds: 60 });
   match(found, new RegExp(`^${SLOT}\\|f(alse)?\\|`, "m"));
   await page.run("Repair");
   await full?.[Symbol.asyncDispose]();
   strictEqual((await api.post("/api/lots", refused)).status, 201);
-  await page.run("Check that it is over", { seconds: 20 });
+  await page.run("Check that it is over", { seconds: 60 });
   page.assertAllRan();
 });
 
@@ -225,7 +225,7 @@ Deno.test("pooler-in-the-way.md: a worker and an API behind PgBouncer work once 
   await page.run("First", { code: 1, env: { ...apiSettings, DATABASE_POOLER: "none" } });
   const ofWorker = await page.run("First", { code: 1 });
   match(ofWorker, /DATABASE_DIRECT_URL is not set/);
-  await page.run("Find the cause", { seconds: 20 });
+  await page.run("Find the cause", { seconds: 60 });
 
   await page.run("Repair");
   const settings = async (file: string) =>

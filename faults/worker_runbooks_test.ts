@@ -28,7 +28,7 @@ Deno.test("dead-jobs.md: the dead jobs of a kind are found with their error, and
   match(found, /^upkeep\|could not extend file\|3\|/m);
   match(await page.run("Repair"), /^3 dead jobs are ready again, 0 stay dead/m);
   await using _worker = await startWorker({ databaseUrl: database.url });
-  await page.run("Check that it is over", { seconds: 30 });
+  await page.run("Check that it is over", { seconds: 60 });
   const [row] = await sql`
     select count(*)::int as done from lotline.jobs where unique_key in ('a', 'b', 'c') and state = 'done'`;
   strictEqual(row?.done, 3);
@@ -53,7 +53,7 @@ Deno.test("outbox-lag.md: who has the relay's lock is named, and once it is ende
   match(found, /^[1-9]\d* changes wait$/m);
   match(found, new RegExp(`^${own?.pid}\\|left-over\\|idle$`, "m"));
   await page.run("Repair");
-  await page.run("Check that it is over", { seconds: 30 });
+  await page.run("Check that it is over", { seconds: 60 });
   await eventually("nothing waits", async () => {
     return (await sql`select from lotline.outbox limit 1`).count === 0;
   });

@@ -77,14 +77,14 @@ Deno.test("differences-found.md: a wrong scale is rolled back, found by the page
   fault = undefined;
   await page.run("Repair");
   await eventually("the gateway compares", async () => await modeOf(gateway) === "shadow");
-  const over = await page.run("Check that it is over", { seconds: 30 });
+  const over = await page.run("Check that it is over", { seconds: 60 });
   // The columns same, approved, raced, late and different.
   match(over, /^getTraceability +shadow(?: +\d+){4} +0 /m);
 
   fault = "size";
   // A client that left would be another cause.
   await (await fetch(`${gateway.url}/api/traceability/MIX-BATCH-88`)).text();
-  const lost = await page.run("Find the cause", { having: LOST, seconds: 20 });
+  const lost = await page.run("Find the cause", { having: LOST, seconds: 60 });
   match(lost, /^getTraceability: lost: size/m);
   page.assertAllRan();
 });
@@ -113,7 +113,7 @@ Deno.test("rolled-back.md: a route that failed is held, its reason is found, and
   match(found, /"why":"[^"]*failed at Lotline|"why":"[^"]*unapproved difference/);
   isBroken = false;
   await page.run("Repair");
-  await page.run("Check that it is over", { seconds: 20 });
+  await page.run("Check that it is over", { seconds: 60 });
   await eventually("the gateway compares", async () => await modeOf(gateway) === "shadow");
   await clients.stop();
   page.assertAllRan();
@@ -125,10 +125,10 @@ Deno.test("canary-share.md: all clients are one behind an unnamed proxy, and tol
   await cutover.set({ name: "canary", percent: 10 }, [OPERATION]);
   await using before = startPlantClients([unnamed.url], { perSecond: PER_SECOND });
   await using page = await rehearseOn("canary-share", cutover, unnamed);
-  const seen = await page.run("What you see", { seconds: 20 });
+  const seen = await page.run("What you see", { seconds: 60 });
   match(seen, /(nobody|everybody) was moved/);
   await page.run("First");
-  await page.run("Find the cause", { seconds: 20 });
+  await page.run("Find the cause", { seconds: 60 });
   strictEqual((await before.stop()).failures.join("\n"), "");
   unnamed.process.kill("SIGTERM");
   await unnamed.process.status;
@@ -143,7 +143,7 @@ Deno.test("canary-share.md: all clients are one behind an unnamed proxy, and tol
   await using clients = startPlantClients([named.url], { perSecond: PER_SECOND });
   await eventually("clients were served", () => clients.counts.requests > 200);
   await clients.stop();
-  const over = await page.run("Check that it is over", { seconds: 20 });
+  const over = await page.run("Check that it is over", { seconds: 60 });
   const [, moved, all] = /for (\d+) of (\d+) clients/.exec(over) ?? [];
   ok(Number(moved) > 0 && Number(moved) < Number(all) / 2, over);
   page.assertAllRan();
