@@ -26,7 +26,7 @@ const TRACES_PER_SECOND = 20;
 interface Run {
   readonly times: number;
   /** Writes a second with 201. */
-  readonly goodput: number;
+  readonly succeeded: number;
   /** The median time of a 503, in ms; undefined without any. */
   readonly refusalMs: number | undefined;
   /** The shares of traces and health checks that are 200. */
@@ -81,10 +81,10 @@ export const OVERLOAD: Study = {
       const shareOf = (all: Sent[]) =>
         all.filter(({ status }) => status === 200).length / all.length;
       const refused = written.filter(({ status }) => status === 503).map(({ ms }) => ms);
-      const inTime = written.filter(({ status, at }) => status === 201 && at < quickAt);
+      const early = written.filter(({ status, at }) => status === 201 && at < quickAt);
       return {
         times,
-        goodput: inTime.length / seconds,
+        succeeded: early.length / seconds,
         refusalMs: refused.length === 0 ? undefined : median(refused),
         traces: shareOf(await traces),
         health: shareOf(await health),
@@ -119,14 +119,14 @@ function overloadTable(runs: readonly Run[]): string {
     median(
       runs.filter((run) => run.times === times).map(read).filter((value) => value !== undefined),
     );
-  const base = of(1, ({ goodput }) => goodput);
+  const base = of(1, ({ succeeded }) => succeeded);
   const rows = TIMES.map((times) => {
-    const goodput = of(times, (run) => run.goodput);
+    const succeeded = of(times, (run) => run.succeeded);
     const refusalMs = of(times, (run) => run.refusalMs);
     return [
       `${times}×`,
-      inDigits(goodput, 0),
-      `${(goodput / base).toFixed(2)}×`,
+      inDigits(succeeded, 0),
+      `${(succeeded / base).toFixed(2)}×`,
       Number.isNaN(refusalMs) ? "–" : inDigits(refusalMs, 0),
       `${inDigits(100 * of(times, (run) => run.traces), 1)} %`,
       `${inDigits(100 * of(times, (run) => run.health), 1)} %`,

@@ -1,23 +1,30 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { REFRESH_TRACES_KIND } from "../db/trace_changes.ts";
 import { insertTrace, queueTrace } from "../db/traces.ts";
-import { freshDatabase } from "../testing/database.ts";
+import { freshDatabase, type TestDatabase } from "../testing/database.ts";
 import { eventually } from "../testing/eventually.ts";
 import { insertChain } from "../testing/genealogy.ts";
 import { runJob } from "../testing/run_job.ts";
 import { deepTrace } from "./deep_trace.ts";
 import { runRelay } from "./relay.ts";
 
-Deno.test("a running relay wakes the refresh of deep traces each time lots are changed", async () => {
-  await using database = await freshDatabase();
-  const { sql, url } = database;
-  const [, middle = ""] = await insertChain(sql, "A", 3);
+/** Takes the deep trace of A-0 and returns its id; the queue is empty then. */
+async function takeTrace(database: TestDatabase): Promise<string> {
+  const { sql } = database;
   const id = crypto.randomUUID();
   const requested = { id, lotCode: "A-0", direction: "downstream", maxDepth: null } as const;
   await insertTrace(sql, { ...requested, atMost: 100 }, null);
   await queueTrace(sql, id, "tester", { ofAccount: 100, waiting: 100 });
   await runJob(database, deepTrace, { traceId: id });
   await sql`delete from lotline.jobs`;
+  return id;
+}
+
+Deno.test("a running relay wakes the refresh of deep traces each time lots are changed", async () => {
+  await using database = await freshDatabase();
+  const { sql, url } = database;
+  const [, middle = ""] = await insertChain(sql, "A", 3);
+  const id = await takeTrace(database);
 
   const stop = new AbortController();
   const running = runRelay({ databaseUrl: url, log: () => {} }, stop.signal);
@@ -45,12 +52,7 @@ Deno.test("the job that marks traces carries the traces of the changes, and of n
   await using database = await freshDatabase();
   const { sql, url } = database;
   const [first = "", middle = ""] = await insertChain(sql, "A", 3);
-  const id = crypto.randomUUID();
-  const requested = { id, lotCode: "A-0", direction: "downstream", maxDepth: null } as const;
-  await insertTrace(sql, { ...requested, atMost: 100 }, null);
-  await queueTrace(sql, id, "tester", { ofAccount: 100, waiting: 100 });
-  await runJob(database, deepTrace, { traceId: id });
-  await sql`delete from lotline.jobs`;
+  await takeTrace(database);
   await sql`delete from lotline.outbox`;
 
   const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
